@@ -1,0 +1,23 @@
+import { defineConfig, type ViteUserConfig } from 'vitest/config';
+
+/**
+ * One test configuration for every package. Workspace packages resolve to their TypeScript
+ * source (export condition `@vq4dit/source`), so a test never runs a stale build.
+ */
+const conditions = ['@vq4dit/source', 'module', 'node', 'import', 'default'];
+
+export function packageTestConfig(test: ViteUserConfig['test'] = {}): ViteUserConfig {
+  return defineConfig({
+    resolve: { conditions },
+    ssr: { resolve: { conditions, externalConditions: conditions } },
+    test: {
+      include: ['test/**/*.test.ts'],
+      // Native and WebAssembly backends keep process-wide state: one process per test file.
+      pool: 'forks',
+      maxWorkers: 2,
+      testTimeout: 60_000,
+      setupFiles: [new URL('./vitest.setup.ts', import.meta.url).pathname],
+      ...test,
+    },
+  });
+}
