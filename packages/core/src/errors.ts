@@ -51,6 +51,16 @@ export class FileFormatError extends VqError {
   override readonly name = 'FileFormatError';
 }
 
+/** A file that cannot be opened or read at all: missing, not permitted, not a regular file. */
+export class InputError extends VqError {
+  override readonly name = 'InputError';
+}
+
+/** A file or folder that cannot be written: disk full, not permitted, in the way of another one. */
+export class OutputError extends VqError {
+  override readonly name = 'OutputError';
+}
+
 /** A checkpoint that is well-formed but does not hold the model it should. */
 export class ModelError extends VqError {
   override readonly name = 'ModelError';
