@@ -1,1 +1,6 @@
 export * from './errors.ts';
+export * from './autodiff/index.ts';
+export * from './nn/index.ts';
+export * from './tensor/index.ts';
+export * from './quantization/index.ts';
+export * from './random/index.ts';
