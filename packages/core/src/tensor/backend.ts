@@ -1,0 +1,146 @@
+import type { DType, Shape } from './shape.ts';
+
+/**
+ * What a kernel receives: the backend's own handle and the logical view core has of it. Reshaping
+ * never calls a backend, so `shape` may differ from the shape the handle was made with; the element
+ * order (row-major) and count are the same.
+ */
+export interface KernelTensor<H = unknown> {
+  readonly handle: H;
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
+/** Elementwise functions of one float32 tensor. `sign(0) = 0`; `sigmoid(x) = 1 / (1 + exp(-x))`. */
+export const UNARY_OPS = [
+  'neg',
+  'abs',
+  'sign',
+  'exp',
+  'log',
+  'sqrt',
+  'square',
+  'reciprocal',
+  'sin',
+  'cos',
+  'tanh',
+  'sigmoid',
+] as const;
+export type UnaryOp = (typeof UNARY_OPS)[number];
+
+/**
+ * Elementwise functions of two float32 tensors with NumPy broadcasting. `greater` gives 1 where
+ * a > b, else 0. `maximum` and `minimum` give NaN where either side is NaN.
+ */
+export const BINARY_OPS = ['add', 'sub', 'mul', 'div', 'maximum', 'minimum', 'greater'] as const;
+export type BinaryOp = (typeof BINARY_OPS)[number];
+
+export type ReduceOp = 'sum' | 'max';
+
+/** The kernels that every backend must have. All shapes are canonical; core has checked them. */
+export interface RequiredKernels<H> {
+  unary(op: UnaryOp, x: KernelTensor<H>): H;
+  /** `shape` is the broadcast result; operands have at most that rank. */
+  binary(op: BinaryOp, a: KernelTensor<H>, b: KernelTensor<H>, shape: Shape): H;
+  /** a [B, M, K] (or [B, K, M] if transposeA) times b [B, K, N] (or [B, N, K]) -> [B, M, N]. */
+  matmul(a: KernelTensor<H>, b: KernelTensor<H>, transposeA: boolean, transposeB: boolean): H;
+  /** x [outer, n, inner] -> [outer, inner]; n >= 1. */
+  reduce(op: ReduceOp, x: KernelTensor<H>): H;
+  /** x [rows, n] -> int32 [rows]: lowest index of the minimum; NaN never wins; all NaN gives 0. */
+  argmin(x: KernelTensor<H>): H;
+  /** x [N, d] (float32 or int32), indices int32 [M] -> [M, d] of x's dtype. */
+  gatherRows(x: KernelTensor<H>, indices: KernelTensor<H>): H;
+  /** updates [M, d], indices int32 [M] -> [rows, d]; rows that no index names are zero. */
+  scatterAddRows(updates: KernelTensor<H>, indices: KernelTensor<H>, rows: number): H;
+  /** Output axis i is input axis `axes[i]`. float32 or int32. */
+  permute(x: KernelTensor<H>, axes: readonly number[]): H;
+  /** float32 or int32. */
+  slice(x: KernelTensor<H>, begin: readonly number[], size: readonly number[]): H;
+  /** At least two tensors of one dtype. */
+  concat(xs: readonly KernelTensor<H>[], axis: number): H;
+  /**
+   * The n nearest codewords of each row by squared Euclidean distance, nearest first, ties to the
+   * lowest index. Must not build an N x k table. x [N, d], codebook [k, d], n <= k ->
+   * indices int32 [N, n], distances float32 [N, n]. Inputs are finite.
+   */
+  nearest(x: KernelTensor<H>, codebook: KernelTensor<H>, n: number): { indices: H; distances: H };
+}
+
+/** Optional kernels. Without them core composes the same function from the required ones. */
+export interface FusedKernels<H> {
+  /** x [rows, n] -> [rows, n], over the last axis. */
+  softmax(x: KernelTensor<H>): H;
+  /** x [rows, n] -> [rows, n]: (x - mean) / sqrt(variance + epsilon), no affine part. */
+  layerNorm(x: KernelTensor<H>, epsilon: number): H;
+  /** GELU with the tanh approximation. */
+  gelu(x: KernelTensor<H>): H;
+  /** x * sigmoid(x). */
+  silu(x: KernelTensor<H>): H;
+  /** codebook [k, d], candidates int32 [N, n], ratios [N, n] -> sum_j ratios_j codebook[cand_j], [N, d]. */
+  softReconstruct(
+    codebook: KernelTensor<H>,
+    candidates: KernelTensor<H>,
+    ratios: KernelTensor<H>,
+  ): H;
+  /** Gradients of softReconstruct for its codebook [k, d] and ratios [N, n], given grad [N, d]. */
+  softReconstructGrad(
+    codebook: KernelTensor<H>,
+    candidates: KernelTensor<H>,
+    ratios: KernelTensor<H>,
+    grad: KernelTensor<H>,
+  ): { codebook: H; ratios: H };
+  /** One RMSprop step; all of one shape. square' = a square + (1-a) g^2; value' = value - lr g / (sqrt(square') + eps). */
+  rmspropStep(
+    value: KernelTensor<H>,
+    grad: KernelTensor<H>,
+    square: KernelTensor<H>,
+    options: { learningRate: number; decay: number; epsilon: number },
+  ): { value: H; square: H };
+}
+
+/** Unit roundoff class of a backend's arithmetic; tolerances follow from it. */
+export type PrecisionTier = 'f64' | 'f32' | 'tf32' | 'f16';
+
+/** What really runs, as told by the device itself. */
+export interface BackendInfo {
+  readonly id: string;
+  /** For people: processor or graphics card, and through which library. */
+  readonly device: string;
+  readonly isGpu: boolean;
+  readonly precision: PrecisionTier;
+  readonly versions: Readonly<Record<string, string>>;
+}
+
+/** One operation about to run, for {@link Backend.supports}. */
+export interface OpQuery {
+  readonly op: keyof RequiredKernels<unknown> | keyof FusedKernels<unknown> | 'upload';
+  readonly shapes: readonly Shape[];
+  readonly dtypes: readonly DType[];
+}
+
+export type Support = true | { readonly reason: string };
+
+/**
+ * A device that can hold tensors and run the required kernels on them. Write one of these, run the
+ * conformance kit against it, and everything else in the project works on it.
+ *
+ * Kernels are called with legal arguments only and must not change their inputs. They may queue
+ * work; `read` and `sync` wait for it. A kernel returns a handle the caller owns until `free`.
+ */
+export interface Backend<H = unknown> {
+  readonly id: string;
+  info(): BackendInfo;
+  /** Declares limits up front: a refusal here is the only legal way not to run an operation. */
+  supports?(query: OpQuery): Support;
+  upload(data: Float32Array | Int32Array, shape: Shape, dtype: DType): H;
+  /** A copy the caller owns: Float32Array for float32, Int32Array for int32. */
+  read(x: KernelTensor<H>): Promise<Float32Array | Int32Array>;
+  free(handle: H): void;
+  /** Resolves when all queued work is done; needed for honest timing. */
+  sync(): Promise<void>;
+  /** Buffers the backend itself counts as alive, where it can tell. */
+  liveBuffers?(): number;
+  close(): Promise<void>;
+  readonly kernels: RequiredKernels<H>;
+  readonly fused?: Partial<FusedKernels<H>>;
+}

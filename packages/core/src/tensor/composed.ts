@@ -1,0 +1,26 @@
+import type { VjpRule } from '../autodiff/rule.ts';
+import type { FusedKernels, KernelTensor } from './backend.ts';
+import type { TensorOps } from './ops.ts';
+import type { Shape } from './shape.ts';
+import type { Tensor } from './tensor.ts';
+
+/**
+ * An operation that core composes from the required kernels and that a backend may replace by one
+ * fused kernel. The conformance kit holds every fused kernel against the composition.
+ */
+export interface ComposedOp<A> {
+  readonly name: keyof FusedKernels<unknown>;
+  /** Checks the inputs' shapes and gives those of the outputs. @throws ShapeError */
+  outputs(shapes: readonly Shape[], attrs: A): readonly { readonly shape: Shape }[];
+  compose(ops: TensorOps, inputs: readonly Tensor[], attrs: A): Tensor[];
+  fused(kernels: FusedKernels<unknown>, inputs: readonly KernelTensor[], attrs: A): unknown[];
+  /** Only for operations with one output; without a rule the operation cannot be differentiated. */
+  readonly rule?: VjpRule<A>;
+}
+
+/** The view of `x` as [rows, n], n being its last dimension (a scalar is [1, 1]). */
+export function asRows(x: KernelTensor): KernelTensor {
+  const n = x.shape.at(-1) ?? 1;
+  const rows = x.shape.reduce((a, b) => a * b, 1) / n;
+  return { ...x, shape: [rows, n] };
+}

@@ -1,0 +1,18 @@
+export * from './backend.ts';
+export type { ComposedOp } from './composed.ts';
+export { TensorOps, type TensorOpsOptions } from './ops.ts';
+export {
+  type BackendProbe,
+  type BackendRegistration,
+  BackendRegistry,
+} from './registry.ts';
+export {
+  broadcastShapes,
+  type DType,
+  formatShape,
+  type Shape,
+  sameShape,
+  sizeOf,
+  stridesOf,
+} from './shape.ts';
+export { type IndexRange, Tensor } from './tensor.ts';
