@@ -1,0 +1,54 @@
+import { VqError } from '@vq4dit/core';
+import { expect } from 'vitest';
+import { type ByteSource, memorySource } from '../../src/index.ts';
+
+/** A source that records what is read from it. */
+export interface CountingSource extends ByteSource {
+  bytesRead(): number;
+  largestRead(): number;
+  isClosed(): boolean;
+}
+
+export function countingSource(bytes: Uint8Array, name = 'test file'): CountingSource {
+  const inner = memorySource(bytes, name);
+  let total = 0;
+  let largest = 0;
+  let closed = false;
+  return {
+    name,
+    size: inner.size,
+    async read(offset, length) {
+      const got = await inner.read(offset, length);
+      total += length;
+      largest = Math.max(largest, length);
+      return got;
+    },
+    async close() {
+      closed = true;
+    },
+    bytesRead: () => total,
+    largestRead: () => largest,
+    isClosed: () => closed,
+  };
+}
+
+/** Runs `work`; an outcome is its value or a {@link VqError}, any other error is thrown. */
+export async function valueOrVqError<T>(work: () => Promise<T>): Promise<T | VqError> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof VqError) return error;
+    throw error;
+  }
+}
+
+/** The bit pattern of every element, so that NaN and -0 compare as what they are. */
+export function expectSameBits(actual: Float32Array, expected: Float32Array): void {
+  expect(new Uint32Array(actual.buffer, actual.byteOffset, actual.length)).toEqual(
+    new Uint32Array(expected.buffer, expected.byteOffset, expected.length),
+  );
+}
+
+export function fixture(name: string): string {
+  return new URL(`../fixtures/${name}`, import.meta.url).pathname;
+}
