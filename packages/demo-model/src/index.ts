@@ -1,0 +1,1 @@
+export { type DemoClassName, type DemoModel, demoModel } from './demo-model.ts';
