@@ -1,0 +1,118 @@
+import {
+  ModelError,
+  NonFiniteError,
+  type Shape,
+  sizeOf,
+  type Tensor,
+  type TensorOps,
+} from '@vq4dit/core';
+import { checkConfig, type DiTConfig } from '../config/config.ts';
+import { checkTensors, expectedTensors } from '../config/tensors.ts';
+import { positionEmbedding } from './position.ts';
+
+/**
+ * Gives a weight by its name in the original checkpoints (`blocks.0.attn.qkv.weight`). The model
+ * reads every weight through one, so that single weights can be replaced.
+ */
+export type WeightLookup = (name: string) => Tensor;
+
+/** A model that can run: its config and its weights. */
+export interface DiTModel {
+  readonly config: DiTConfig;
+  readonly lookup: WeightLookup;
+}
+
+/** Where weights come from, usually a checkpoint file. */
+export interface TensorSource {
+  /** What error messages call it. */
+  readonly name?: string;
+  names(): readonly string[];
+  entry(name: string): { readonly shape: Shape };
+  /** All elements, row-major. */
+  readFloat32(name: string): Promise<Float32Array>;
+}
+
+/** The shapes of everything in a source, as config inference takes them. */
+export function sourceShapes(source: TensorSource): Map<string, Shape> {
+  return new Map(source.names().map((name) => [name, source.entry(name).shape]));
+}
+
+/** All weights of a model on one backend. Dispose it once. */
+export class DiTWeights implements DiTModel, Disposable {
+  readonly config: DiTConfig;
+  /** Names in the source that the model has no use for. */
+  readonly extra: readonly string[];
+  private readonly tensors: Map<string, Tensor>;
+
+  private constructor(config: DiTConfig, tensors: Map<string, Tensor>, extra: readonly string[]) {
+    this.config = config;
+    this.tensors = tensors;
+    this.extra = extra;
+  }
+
+  /**
+   * Uploads a model's weights, one tensor at a time. A missing position embedding is computed.
+   *
+   * @throws ModelError where a tensor is missing or of another shape than the config gives it
+   * @throws NonFiniteError where a weight is NaN or infinite
+   */
+  static async load(ops: TensorOps, config: DiTConfig, source: TensorSource): Promise<DiTWeights> {
+    const where = source.name ?? 'checkpoint';
+    checkConfig(config, where);
+    const shapes = sourceShapes(source);
+    const { extra } = checkTensors(config, shapes, where);
+    const tensors = new Map<string, Tensor>();
+    try {
+      for (const [name, shape] of expectedTensors(config)) {
+        const values = shapes.has(name)
+          ? await source.readFloat32(name)
+          : positionEmbedding(config);
+        checkValues(values, shape, `${where}: tensor ${name}`);
+        tensors.set(name, ops.tensor(values, shape));
+      }
+    } catch (error) {
+      for (const tensor of tensors.values()) tensor.dispose();
+      throw error;
+    }
+    return new DiTWeights(config, tensors, extra);
+  }
+
+  readonly lookup: WeightLookup = (name) => {
+    const tensor = this.tensors.get(name);
+    if (!tensor) throw new ModelError(`The model has no weight ${name}.`);
+    return tensor;
+  };
+
+  names(): string[] {
+    return [...this.tensors.keys()];
+  }
+
+  dispose(): void {
+    for (const tensor of this.tensors.values()) tensor.dispose();
+    this.tensors.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+/** The same weights except those that `changed` holds. */
+export function replaceWeights(
+  lookup: WeightLookup,
+  changed: ReadonlyMap<string, Tensor>,
+): WeightLookup {
+  return (name) => changed.get(name) ?? lookup(name);
+}
+
+function checkValues(values: Float32Array, shape: Shape, what: string): void {
+  if (values.length !== sizeOf(shape)) {
+    throw new ModelError(`${what} holds ${values.length} values, expected ${sizeOf(shape)}.`);
+  }
+  const bad = values.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0) {
+    throw new NonFiniteError(
+      `${what} holds ${values[bad]} at element ${bad}; weights must be finite.`,
+    );
+  }
+}

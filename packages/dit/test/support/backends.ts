@@ -1,0 +1,7 @@
+import { createReferenceBackend } from '@vq4dit/backend-reference';
+import type { Backend } from '@vq4dit/core';
+
+/** The backends that every comparison with a golden runs on. */
+export const BACKENDS: readonly { readonly name: string; create(): Promise<Backend> }[] = [
+  { name: 'reference', create: async () => createReferenceBackend() as Backend },
+];
