@@ -11,3 +11,11 @@ export {
   quantizedLayerSize,
   totalQuantizedSize,
 } from './size.ts';
+export {
+  type QuantizedWeight,
+  VqWeight,
+  type VqWeightParts,
+  type WeightMatrix,
+  type WeightQuantizer,
+} from './quantized-weight.ts';
+export * from './calibration/index.ts';

@@ -1,0 +1,39 @@
+import type { TensorOps } from '../../tensor/ops.ts';
+import type { Tensor } from '../../tensor/tensor.ts';
+
+/** Finds a parameter by its name, `blocks.0.mlp.fc1.weight` for instance. */
+export type WeightLookup = (name: string) => Tensor;
+
+/** A model seen as a stack of blocks, each computed from whatever weights the lookup gives. */
+export interface BlockStack {
+  readonly blockCount: number;
+  /** Names, without `.weight`, of the matrices of block i that are calibrated. */
+  layersOf(block: number): readonly string[];
+  /** Output of block i. tokens [N, T, D], conditioning [N, D] -> [N, T, D]. Must be differentiable. */
+  forwardBlock(
+    ops: TensorOps,
+    block: number,
+    tokens: Tensor,
+    conditioning: Tensor,
+    weights: WeightLookup,
+  ): Tensor;
+  /** The floating-point parameters, for those that are not calibrated. */
+  readonly weights: WeightLookup;
+}
+
+/** One timestep of the floating-point model. The tensors live until the next step is asked for. */
+export interface CalibrationStep {
+  readonly timestep: number;
+  /** Input of block 0, [N, T, D]. */
+  readonly tokens: Tensor;
+  readonly conditioning: Tensor;
+  /** Output of every block, [N, T, D] each. */
+  readonly blockOutputs: readonly Tensor[];
+}
+
+/** Walks sampling trajectories of the floating-point model from noise and random labels: no data. */
+export interface CalibrationSource {
+  readonly stepsPerTrajectory: number;
+  /** The same steps for the same index, whatever was walked before. */
+  trajectory(ops: TensorOps, index: number): AsyncIterable<CalibrationStep>;
+}

@@ -1,0 +1,111 @@
+import { ArgumentError } from '../../errors.ts';
+
+/**
+ * Everything in which recipes of calibration differ. {@link PAPER_RECIPE} follows the paper where it
+ * is known, {@link PUBLISHED_CODE_RECIPE} the authors' published program; each field may be chosen
+ * freely between them.
+ */
+export interface CalibrationOptions {
+  /** Candidate codewords n of each sub-vector, 1 to 4; 1 calibrates codebooks only (equation 5). */
+  readonly candidates: number;
+  /** Ratios at the start: all 1/n (equation 6), or by inverse distance to the sub-vector. */
+  readonly ratioStart: 'uniform' | 'inverse-distance';
+  /**
+   * What block l of the quantized model is fed with: the floating-point output of block l - 1, so
+   * that errors do not accumulate (equation 8), or the quantized model's own output.
+   */
+  readonly blockInputs: 'floating-point' | 'quantized';
+  /** Weight of the distillation loss, the mean over blocks of the MSE of their outputs (lambda_d). */
+  readonly distillationWeight: number;
+  /** Weight of the ratio penalty, the mean over layers (lambda_r, equation 10). */
+  readonly penaltyWeight: number;
+  /** `absolute`: mean of 1 - |2r - 1| (equation 9). `product`: n times the mean of r (1 - r). */
+  readonly penalty: 'absolute' | 'product';
+  /**
+   * When the penalty counts: always; growing from 0 to its full weight until the deadline; or only
+   * in steps in which it has not fallen below its best value of the trajectory.
+   */
+  readonly penaltySchedule: 'constant' | 'ramp' | 'when-stalled';
+  /**
+   * When assignments become hard. `together`: all at once, when the mean penalty falls below
+   * `hardenBelow`. `progressive`: a sub-vector as soon as one ratio is above 1 - `hardenBelow`, and
+   * the whole layer when 99 % of it are.
+   */
+  readonly hardening: 'together' | 'progressive';
+  /** Threshold of the penalty, or distance of a ratio from 1; see `hardening`. */
+  readonly hardenBelow: number;
+  /** Share of all steps after which every assignment is made hard in any case, 0 to 1. */
+  readonly hardenDeadline: number;
+  /** When codebooks are trained: from the first step, or once their layer's assignments are hard. */
+  readonly codebookTraining: 'from-start' | 'after-hardening';
+  /** RMSprop learning rates; a bias rate of 0 leaves the biases alone. */
+  readonly learningRates: {
+    readonly codebook: number;
+    readonly ratio: number;
+    readonly bias: number;
+  };
+  /** Learning rates of codebooks and biases over the whole run: constant, or half a cosine to 0. */
+  readonly learningRateSchedule: 'constant' | 'cosine';
+  readonly rmspropDecay: number;
+  readonly rmspropEpsilon: number;
+}
+
+/** The paper's method; what its sources leave open is chosen here and measured in `benchmarks/`. */
+export const PAPER_RECIPE: CalibrationOptions = {
+  candidates: 2,
+  ratioStart: 'uniform',
+  blockInputs: 'floating-point',
+  distillationWeight: 1,
+  penaltyWeight: 1,
+  penalty: 'absolute',
+  penaltySchedule: 'ramp',
+  hardening: 'together',
+  hardenBelow: 0.01,
+  hardenDeadline: 0.6,
+  codebookTraining: 'from-start',
+  learningRates: { codebook: 3e-4, ratio: 5e-2, bias: 3e-4 },
+  learningRateSchedule: 'cosine',
+  rmspropDecay: 0.9,
+  rmspropEpsilon: 1e-8,
+};
+
+/** What the published program does instead. */
+export const PUBLISHED_CODE_RECIPE: CalibrationOptions = {
+  ...PAPER_RECIPE,
+  ratioStart: 'inverse-distance',
+  blockInputs: 'quantized',
+  penalty: 'product',
+  penaltySchedule: 'when-stalled',
+  hardening: 'progressive',
+  hardenDeadline: 1,
+  codebookTraining: 'after-hardening',
+  learningRates: { codebook: 1e-4, ratio: 5e-2, bias: 1e-4 },
+  learningRateSchedule: 'constant',
+};
+
+/** @throws ArgumentError for a number outside its range. */
+export function checkCalibrationOptions(options: CalibrationOptions): void {
+  const { candidates, hardenDeadline, hardenBelow, rmspropDecay, learningRates } = options;
+  if (!Number.isInteger(candidates) || candidates < 1 || candidates > 4) {
+    throw new ArgumentError(`The number of candidates must be 1 to 4, not ${candidates}.`);
+  }
+  const shares = { hardenDeadline, hardenBelow, rmspropDecay };
+  for (const [name, value] of Object.entries(shares)) {
+    if (!(value >= 0 && value <= 1)) {
+      throw new ArgumentError(`${name} must be between 0 and 1, not ${value}.`);
+    }
+  }
+  const positive = {
+    distillationWeight: options.distillationWeight,
+    penaltyWeight: options.penaltyWeight,
+    rmspropEpsilon: options.rmspropEpsilon,
+    'learning rate of codebooks': learningRates.codebook,
+    'learning rate of ratios': learningRates.ratio,
+    'learning rate of biases': learningRates.bias,
+  };
+  for (const [name, value] of Object.entries(positive)) {
+    if (!(value >= 0 && Number.isFinite(value))) {
+      throw new ArgumentError(`${name} must be a finite number of at least 0, not ${value}.`);
+    }
+  }
+}
