@@ -23,6 +23,16 @@ export {
   checkTensors,
   expectedTensors,
 } from './config/tensors.ts';
+export { type NoiseSource, seededNoise, streamNoise } from './diffusion/noise.ts';
+export {
+  type FixedVariance,
+  type Prediction,
+  type PredictionOptions,
+  predict,
+} from './diffusion/prediction.ts';
+export { respacedTimesteps, TRAINING_STEPS } from './diffusion/respacing.ts';
+export { type DiffusionSchedule, diffusionSchedule, linearBetas } from './diffusion/schedule.ts';
+export { ddimDeviation, ddimStep, ddpmStep } from './diffusion/steps.ts';
 export { blockForward } from './model/block.ts';
 export { checkLabels, embedTokens, type HostVector } from './model/embed.ts';
 export { finalLayer } from './model/final-layer.ts';
@@ -37,3 +47,12 @@ export {
   type TensorSource,
   type WeightLookup,
 } from './model/weights.ts';
+export {
+  applyGuidance,
+  checkGuidance,
+  guidedChannels,
+  withNullLabels,
+} from './sampling/guidance.ts';
+export type { ProcessOptions } from './sampling/process.ts';
+export { type SampleOptions, type SampleStep, sample, sampleSteps } from './sampling/sample.ts';
+export { type TrajectoryStep, walkTrajectory } from './sampling/trajectory.ts';
