@@ -128,7 +128,10 @@ export class CalibratedLayer implements Disposable {
     if (rates.codebook > 0) this.codebook.step(ops, grads.codebook, step(rates.codebook));
     if (rates.bias > 0) this.bias.step(ops, grads.bias, step(rates.bias));
     if (!this.logits || !grads.logits) return;
-    if (!this.frozen) return this.logits.step(ops, grads.logits, step(rates.ratio));
+    if (!this.frozen) {
+      this.logits.step(ops, grads.logits, step(rates.ratio));
+      return;
+    }
     const free = ops.scope(
       (s) => s.mul(grads.logits!, s.sub(s.scalar(1), this.frozen!)), // decided rows stay
     );

@@ -1,0 +1,5 @@
+export {
+  type TrajectoryError,
+  type TrajectoryErrorOptions,
+  trajectoryError,
+} from './trajectory-error.ts';
