@@ -2,3 +2,4 @@ export * from './half/index.ts';
 export * from './io/index.ts';
 export * from './safetensors/index.ts';
 export * from './tensor/index.ts';
+export * from './torch/index.ts';

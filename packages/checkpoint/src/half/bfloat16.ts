@@ -3,7 +3,7 @@ import { bitsOf, fromBits } from './bits.ts';
 /** Decodes bfloat16 bit patterns (the upper half of a float32); exact. */
 export function decodeBFloat16(halves: Uint16Array): Float32Array {
   const bits = new Uint32Array(halves.length);
-  for (let i = 0; i < halves.length; i++) bits[i] = halves[i]! << 16;
+  for (let i = 0; i < halves.length; i++) bits[i] = halves[i] << 16;
   return fromBits(bits);
 }
 
@@ -11,7 +11,7 @@ export function decodeBFloat16(halves: Uint16Array): Float32Array {
 export function encodeBFloat16(values: Float32Array): Uint16Array {
   const bits = bitsOf(values);
   const halves = new Uint16Array(values.length);
-  for (let i = 0; i < halves.length; i++) halves[i] = encodeBits(bits[i]!);
+  for (let i = 0; i < halves.length; i++) halves[i] = encodeBits(bits[i]);
   return halves;
 }
 

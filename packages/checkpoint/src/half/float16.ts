@@ -55,7 +55,7 @@ function encodeBits(bits: number): number {
 export function decodeFloat16(halves: Uint16Array): Float32Array {
   const lookup = decodeTable();
   const bits = new Uint32Array(halves.length);
-  for (let i = 0; i < halves.length; i++) bits[i] = lookup[halves[i]!]!;
+  for (let i = 0; i < halves.length; i++) bits[i] = lookup[halves[i]];
   return fromBits(bits);
 }
 
@@ -63,6 +63,6 @@ export function decodeFloat16(halves: Uint16Array): Float32Array {
 export function encodeFloat16(values: Float32Array): Uint16Array {
   const bits = bitsOf(values);
   const halves = new Uint16Array(values.length);
-  for (let i = 0; i < halves.length; i++) halves[i] = encodeBits(bits[i]!);
+  for (let i = 0; i < halves.length; i++) halves[i] = encodeBits(bits[i]);
   return halves;
 }

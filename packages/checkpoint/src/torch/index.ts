@@ -1,0 +1,12 @@
+export { openTorchCheckpoint, type TorchCheckpoint } from './open.ts';
+export {
+  type PickleDict,
+  PickleGlobal,
+  PickleRecord,
+  PickleTuple,
+  type PickleValue,
+  TorchStorage,
+  TorchTensor,
+} from './pickle-value.ts';
+export type { JsonValue } from './plain-json.ts';
+export type { StateDictKey } from './state-dict.ts';

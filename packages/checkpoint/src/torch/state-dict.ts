@@ -1,0 +1,47 @@
+import { FileFormatError } from '@vq4dit/core';
+import { PickleRecord, type PickleValue, TorchTensor } from './pickle-value.ts';
+
+/** Where a checkpoint keeps the weights; the first of these that holds tensors is taken. */
+export const STATE_DICT_KEYS = ['ema', 'model', 'state_dict'] as const;
+
+/** Key of the dictionary that holds the weights; undefined for the root itself. */
+export type StateDictKey = (typeof STATE_DICT_KEYS)[number] | undefined;
+
+/** The weights of a checkpoint and the place where they were found. */
+export interface StateDict {
+  readonly key: StateDictKey;
+  readonly tensors: ReadonlyMap<string, TorchTensor>;
+}
+
+/**
+ * Finds the state dict of a checkpoint: under `ema` (the averaged weights, which are the ones to
+ * sample from), else under `model`, else under `state_dict`, else at the root. Values that are no
+ * tensors, and keys that are no strings, are not part of it.
+ *
+ * @throws FileFormatError where none of these places holds a tensor
+ */
+export function findStateDict(root: PickleValue, file: string): StateDict {
+  for (const key of [...STATE_DICT_KEYS, undefined]) {
+    const place = key === undefined ? root : field(root, key);
+    const tensors = tensorsOf(place);
+    if (tensors.size > 0) return { key, tensors };
+  }
+  throw new FileFormatError(
+    `${file}: no state dict: neither the root nor ${STATE_DICT_KEYS.join(', ')} is a dict with tensors.`,
+  );
+}
+
+/** The value of a key of a dict, or of a field of a named record. */
+export function field(value: PickleValue | undefined, key: string): PickleValue | undefined {
+  if (value instanceof PickleRecord) return value.fields?.get(key);
+  return value instanceof Map ? value.get(key) : undefined;
+}
+
+function tensorsOf(place: PickleValue | undefined): Map<string, TorchTensor> {
+  const tensors = new Map<string, TorchTensor>();
+  if (!(place instanceof Map)) return tensors;
+  for (const [name, value] of place) {
+    if (typeof name === 'string' && value instanceof TorchTensor) tensors.set(name, value);
+  }
+  return tensors;
+}
