@@ -1,3 +1,5 @@
+export { ditBlockStack } from './calibration/block-stack.ts';
+export { type ZeroDataOptions, zeroDataSource } from './calibration/zero-data.ts';
 export {
   checkConfig,
   type DiTConfig,
@@ -56,5 +58,3 @@ export {
 export type { ProcessOptions } from './sampling/process.ts';
 export { type SampleOptions, type SampleStep, sample, sampleSteps } from './sampling/sample.ts';
 export { type TrajectoryStep, walkTrajectory } from './sampling/trajectory.ts';
-export { ditBlockStack } from './calibration/block-stack.ts';
-export { type ZeroDataOptions, zeroDataSource } from './calibration/zero-data.ts';
