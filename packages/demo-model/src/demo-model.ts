@@ -1,5 +1,5 @@
 /** The ten classes of Fashion-MNIST in label order: label `i` is `classNames[i]`. */
-const CLASS_NAMES = [
+export const DEMO_CLASS_NAMES = [
   'T-shirt/top',
   'Trouser',
   'Pullover',
@@ -13,7 +13,7 @@ const CLASS_NAMES = [
 ] as const;
 
 /** Name of a Fashion-MNIST class. */
-export type DemoClassName = (typeof CLASS_NAMES)[number];
+export type DemoClassName = (typeof DEMO_CLASS_NAMES)[number];
 
 /** Where the demo model's files are. All locations are `file:` URLs on a plain installation. */
 export interface DemoModel {
@@ -44,5 +44,5 @@ export const demoModel: DemoModel = {
   reference: data('reference-test10k.safetensors'),
   samples: data('samples.png'),
   manifest: data('manifest.json'),
-  classNames: CLASS_NAMES,
+  classNames: DEMO_CLASS_NAMES,
 };

@@ -1,1 +1,1 @@
-export { type DemoClassName, type DemoModel, demoModel } from './demo-model.ts';
+export { DEMO_CLASS_NAMES, type DemoClassName, type DemoModel, demoModel } from './demo-model.ts';
