@@ -5,7 +5,7 @@ import { BACKENDS } from './support/backends.ts';
 import { expectClose } from './support/compare.ts';
 import { cfgScale, checkpoint, config, golden, labels } from './support/tiny.ts';
 
-// Asked for; measured is 2e-6 on the reference backend, the rounding of float32 in both.
+// Asked for. Measured: 2.6e-6 on both backends, float32 rounding on the side of PyTorch.
 const TOLERANCE = 1e-4;
 
 describe.each(BACKENDS)('forward pass against PyTorch on $name', ({ create }) => {
