@@ -87,7 +87,9 @@ export async function kmeans(options: KMeansOptions): Promise<KMeansResult> {
   }
   const { sampleSize = Math.max(65536, 64 * k) } = options;
   if (!Number.isInteger(sampleSize) || sampleSize < k) {
-    throw new ArgumentError(`The sample must be an integer of at least k = ${k}, not ${sampleSize}.`);
+    throw new ArgumentError(
+      `The sample must be an integer of at least k = ${k}, not ${sampleSize}.`,
+    );
   }
   const weights = checkWeights(options.weights, count);
   if (options.codebook !== undefined) checkCodebook(options.codebook, k, d);
@@ -165,7 +167,8 @@ function checkWeights(
     if (!Number.isFinite(weight)) {
       throw new NonFiniteError(`The weight of sub-vector ${i} is ${weight}; it must be finite.`);
     }
-    if (weight < 0) throw new ArgumentError(`The weight of sub-vector ${i} is negative: ${weight}.`);
+    if (weight < 0)
+      throw new ArgumentError(`The weight of sub-vector ${i} is negative: ${weight}.`);
     total += weight;
   }
   if (!(total > 0)) throw new ArgumentError('At least one sub-vector must have a positive weight.');
@@ -211,7 +214,10 @@ function reorder(
   return Float64Array.from(order, (row) => weights[row]!);
 }
 
-function originalOrder(assignments: AssignmentArray, { order }: LocatedSubvectors): AssignmentArray {
+function originalOrder(
+  assignments: AssignmentArray,
+  { order }: LocatedSubvectors,
+): AssignmentArray {
   if (order === undefined) return assignments;
   const original = assignments.slice();
   for (let i = 0; i < order.length; i++) original[order[i]!] = assignments[i]!;

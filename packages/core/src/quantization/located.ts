@@ -1,10 +1,5 @@
 import type { Pacer } from '../host/pacer.ts';
-import {
-  closeBoxes,
-  growBoxes,
-  locateRows,
-  type SpaceTree,
-} from '../host/space-tree.ts';
+import { closeBoxes, growBoxes, locateRows, type SpaceTree } from '../host/space-tree.ts';
 import { flatSubvectors, forEachBlock, type SubvectorSource } from './subvectors.ts';
 
 /** Sub-vectors whose leaf in a space tree is known. */

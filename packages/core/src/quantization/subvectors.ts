@@ -60,7 +60,9 @@ export async function forEachBlock(
     offset += rows;
   }
   if (offset !== count) {
-    throw new ShapeError(`The chunks held ${offset} sub-vectors, but the source promised ${count}.`);
+    throw new ShapeError(
+      `The chunks held ${offset} sub-vectors, but the source promised ${count}.`,
+    );
   }
 }
 

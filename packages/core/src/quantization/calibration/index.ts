@@ -19,3 +19,4 @@ export {
 } from './options.ts';
 export type { ParameterState } from './parameter.ts';
 export { ratioPenalty } from './penalty.ts';
+export { startLayer } from './start.ts';

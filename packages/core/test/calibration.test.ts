@@ -1,0 +1,201 @@
+import { createReferenceBackend } from '@vq4dit/backend-reference';
+import { describe, expect, it } from 'vitest';
+import {
+  type BlockStack,
+  type CalibratedWeight,
+  type CalibrationJob,
+  type CalibrationOptions,
+  type CalibrationProgress,
+  type CalibrationSource,
+  type CalibrationState,
+  calibrate,
+  InterruptedError,
+  type LayerStart,
+  linear,
+  PAPER_RECIPE,
+  PUBLISHED_CODE_RECIPE,
+  RandomStream,
+  startLayer,
+  type Tensor,
+  TensorOps,
+  VectorQuantizer,
+} from '../src/index.ts';
+
+/** Two blocks x + tanh(W x + b) + conditioning of width 8: small, but with every part of the real thing. */
+const WIDTH = 8;
+const BLOCKS = 2;
+const layerName = (block: number) => `blocks.${block}.fc`;
+
+async function toy(options: CalibrationOptions) {
+  const ops = new TensorOps(createReferenceBackend());
+  const random = new RandomStream(7);
+  const quantizer = new VectorQuantizer({ codewords: 4, subvector: 2, seed: 1 });
+  const weights = new Map<string, Tensor>();
+  const layers = new Map<string, LayerStart>();
+  for (let block = 0; block < BLOCKS; block++) {
+    const name = layerName(block);
+    const data = random.derive(name).fillNormal(new Float32Array(WIDTH * WIDTH));
+    const bias = random.derive(name, 'bias').fillNormal(new Float32Array(WIDTH));
+    weights.set(`${name}.weight`, ops.tensor(data, [WIDTH, WIDTH]));
+    weights.set(`${name}.bias`, ops.tensor(bias, [WIDTH]));
+    const matrix = { name, rows: WIDTH, columns: WIDTH, data, groups: 2 };
+    layers.set(name, await startLayer(matrix, await quantizer.quantize(matrix), bias, options));
+  }
+  const stack: BlockStack = {
+    blockCount: BLOCKS,
+    layersOf: (block) => [layerName(block)],
+    weights: (name) => weights.get(name)!,
+    forwardBlock(o, block, tokens, conditioning, lookup) {
+      const name = layerName(block);
+      const inner = linear(o, tokens, lookup(`${name}.weight`), lookup(`${name}.bias`));
+      return o.add(o.add(tokens, o.tanh(inner)), conditioning);
+    },
+  };
+  const mixing = ops.tensor(random.derive('mixing').fillNormal(new Float32Array(3 * WIDTH)), [
+    3,
+    WIDTH,
+  ]);
+  const source: CalibrationSource = {
+    stepsPerTrajectory: 5,
+    async *trajectory(o, index) {
+      for (let step = 0; step < 5; step++) {
+        const stream = random.derive('trajectory', index, step);
+        const tensor = (s: TensorOps, label: string, shape: [number, number]) =>
+          s.tensor(stream.derive(label).fillNormal(new Float32Array(shape[0] * shape[1])), shape);
+        // Inputs of a network are correlated; on white noise k-means could not be improved upon.
+        const tokens = o.scope((s) => s.matmul(tensor(s, 'tokens', [16, 3]), mixing));
+        const conditioning = o.scope((s) =>
+          s.mul(tensor(s, 'conditioning', [16, WIDTH]), s.scalar(0.1)),
+        );
+        const blockOutputs: Tensor[] = [];
+        for (let block = 0; block < BLOCKS; block++) {
+          const input = blockOutputs.at(-1) ?? tokens;
+          blockOutputs.push(
+            o.scope((s) => stack.forwardBlock(s, block, input, conditioning, stack.weights)),
+          );
+        }
+        yield { timestep: 4 - step, tokens, conditioning, blockOutputs };
+        for (const tensor of [tokens, conditioning, ...blockOutputs]) tensor.dispose();
+      }
+    },
+  };
+  const run = (job: Partial<CalibrationJob> = {}) =>
+    calibrate(ops, { stack, source, layers, trajectories: 12, options, ...job });
+
+  /** Mean block-output error of hard weights on inputs that no calibration has seen, end to end. */
+  async function errorOf(results: ReadonlyMap<string, CalibratedWeight>): Promise<number> {
+    let total = 0;
+    for (let i = 0; i < 8; i++) {
+      for await (const step of source.trajectory(ops, 1000 + i)) {
+        const error = ops.scope((s) => {
+          let x = step.tokens;
+          const errors = step.blockOutputs.map((target, block) => {
+            const { weight, bias } = results.get(layerName(block))!;
+            const own = s.tensor(weight.reconstruct(), [WIDTH, WIDTH]);
+            const ownBias = s.tensor(bias, [WIDTH]);
+            x = stack.forwardBlock(s, block, x, step.conditioning, (name) =>
+              name.endsWith('.weight') ? own : ownBias,
+            );
+            return s.mean(s.square(s.sub(x, target)));
+          });
+          return s.add(errors[0]!, errors[1]!);
+        });
+        total += await ops.readScalar(error);
+        error.dispose();
+      }
+    }
+    return total / 80;
+  }
+
+  const uncalibrated = new Map(
+    [...layers].map(([name, { weight, bias }]) => [
+      name,
+      { weight, bias, choice: new Int32Array(weight.codes.length) },
+    ]),
+  );
+  return { ops, run, errorOf, uncalibrated };
+}
+
+const RECIPE: CalibrationOptions = {
+  ...PAPER_RECIPE,
+  learningRates: { codebook: 2e-2, ratio: 0.1, bias: 2e-2 },
+};
+
+describe('calibration', () => {
+  it('lowers the error of unseen block outputs below plain VQ and codebooks alone', async () => {
+    const soft = await toy(RECIPE);
+    const codebookOnly = await toy({ ...RECIPE, candidates: 1 });
+    const plain = await soft.errorOf(soft.uncalibrated);
+    const calibrated = await soft.errorOf(await soft.run());
+    const single = await codebookOnly.errorOf(await codebookOnly.run());
+    expect(single).toBeLessThan(plain);
+    expect(calibrated).toBeLessThan(single);
+    expect(calibrated).toBeLessThan(plain / 2);
+  });
+
+  for (const [name, options] of [
+    ['paper', RECIPE],
+    ['quantized block inputs', { ...RECIPE, blockInputs: 'quantized' }],
+    ['published code', { ...PUBLISHED_CODE_RECIPE, learningRates: RECIPE.learningRates }],
+    ['three candidates', { ...RECIPE, candidates: 3, ratioStart: 'inverse-distance' }],
+    ['frozen biases', { ...RECIPE, learningRates: { ...RECIPE.learningRates, bias: 0 } }],
+  ] as [string, CalibrationOptions][]) {
+    it(`${name}: ends with hard assignments among the candidates and frees everything`, async () => {
+      const { ops, run, errorOf, uncalibrated } = await toy(options);
+      const before = ops.memory();
+      const events: CalibrationProgress[] = [];
+      const results = await run({ onProgress: (event) => events.push(event) });
+      expect(ops.memory()).toEqual(before);
+      expect(events.map((event) => event.step)).toEqual(
+        Array.from({ length: 60 }, (_, i) => i + 1),
+      );
+      for (const { choice } of results.values()) {
+        expect(Math.max(...choice)).toBeLessThan(options.candidates);
+      }
+      expect(await errorOf(results)).toBeLessThan(await errorOf(uncalibrated));
+    });
+
+    it(`${name}: goes on after an interruption as if there had been none`, async () => {
+      const { run } = await toy(options);
+      const whole = await run();
+      for (const stopAfter of [3, 8]) {
+        let saved: CalibrationState | undefined;
+        const stop = new AbortController();
+        const interrupted = run({
+          signal: stop.signal,
+          onTrajectory: async (state) => {
+            saved = structuredClone(state);
+            if (state.trajectories === stopAfter) stop.abort();
+          },
+        });
+        await expect(interrupted).rejects.toThrow(InterruptedError);
+        expect(saved!.trajectories).toBe(stopAfter);
+        expect(await run({ resume: saved! })).toEqual(whole);
+      }
+    });
+  }
+
+  it('leaves biases alone at rate 0', async () => {
+    const { run, uncalibrated } = await toy({
+      ...RECIPE,
+      learningRates: { ...RECIPE.learningRates, bias: 0 },
+    });
+    for (const [name, { bias }] of await run()) expect(bias).toEqual(uncalibrated.get(name)!.bias);
+  });
+
+  it('keeps the assignments of k-means with one candidate', async () => {
+    const { run, uncalibrated } = await toy({ ...RECIPE, candidates: 1 });
+    for (const [name, { weight }] of await run()) {
+      expect(weight.codes).toEqual(uncalibrated.get(name)!.weight.codes);
+      expect(weight.codebook).not.toEqual(uncalibrated.get(name)!.weight.codebook);
+    }
+  });
+
+  it('rejects options outside their range', async () => {
+    const { run } = await toy(RECIPE);
+    await expect(run({ options: { ...RECIPE, candidates: 5 } })).rejects.toThrow(/1 to 4, not 5/);
+    await expect(run({ options: { ...RECIPE, hardenDeadline: 2 } })).rejects.toThrow(
+      /hardenDeadline/,
+    );
+  });
+});
