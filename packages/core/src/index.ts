@@ -4,3 +4,4 @@ export * from './nn/index.ts';
 export * from './tensor/index.ts';
 export * from './quantization/index.ts';
 export * from './random/index.ts';
+export * from './host/index.ts';

@@ -1,0 +1,2 @@
+export type { AssignmentArray } from './assign.ts';
+export { type NearestCodewords, nearestCodewords } from './nearest.ts';
