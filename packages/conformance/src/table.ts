@@ -1,0 +1,48 @@
+import { BINARY_OPS, UNARY_OPS } from '@vq4dit/core';
+import { FUSED_KERNELS, REQUIRED_KERNELS } from './audit.ts';
+import { backendCases } from './cases/backend.ts';
+import { elementwiseCases } from './cases/elementwise.ts';
+import { fusedCases } from './cases/fused.ts';
+import { matmulCases } from './cases/matmul.ts';
+import { movementCases } from './cases/movement.ts';
+import { reduceCases } from './cases/reduce.ts';
+import { refusalCases } from './cases/refusals.ts';
+import { rowCases } from './cases/rows.ts';
+import { selectionCases } from './cases/selection.ts';
+import { transferCases } from './cases/transfer.ts';
+import type { OpCase } from './op-case.ts';
+
+/** The one table of cases that every backend must pass. */
+export const CASES: readonly OpCase[] = [
+  ...backendCases,
+  ...transferCases,
+  ...elementwiseCases,
+  ...matmulCases,
+  ...reduceCases,
+  ...selectionCases,
+  ...rowCases,
+  ...movementCases,
+  ...fusedCases,
+  ...refusalCases,
+];
+
+/** Everything that the contract asks for, as `op` or `op.variant`. */
+export const CONTRACT: readonly string[] = [
+  'upload',
+  'reshape',
+  'backend',
+  ...REQUIRED_KERNELS.filter((op) => op !== 'unary' && op !== 'binary' && op !== 'reduce'),
+  ...FUSED_KERNELS,
+  ...UNARY_OPS.map((op) => `unary.${op}`),
+  ...BINARY_OPS.map((op) => `binary.${op}`),
+  'reduce.sum',
+  'reduce.max',
+];
+
+/** Entries of the contract that no computing case of `cases` exercises. */
+export function uncovered(cases: readonly OpCase[]): string[] {
+  const names = cases
+    .filter((c) => c.kind !== 'error')
+    .map((c) => (c.variant === undefined ? c.op : `${c.op}.${c.variant}`));
+  return CONTRACT.filter((name) => !names.includes(name));
+}
