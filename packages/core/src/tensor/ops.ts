@@ -294,7 +294,7 @@ export class TensorOps {
         `broadcastTo: ${formatShape(x.shape)} does not stretch to ${formatShape(shape)}.`,
       );
     }
-    return this.add(x, this.fill(shape, 0));
+    return this.scope((s) => s.add(x, s.fill(shape, 0)));
   }
 
   // ---------------------------------------------------------------- products and reductions
@@ -318,9 +318,11 @@ export class TensorOps {
     const lead = a.shape.slice(0, -2);
     if (lead.length > 0 && b.shape.length === 2 && !transposeA) {
       // One shared matrix: fold the leading axes into the rows.
-      const flat = this.reshape(a, [-1, a.shape.at(-1)!]);
-      const product = this.matmul(flat, b, { transposeB });
-      return this.reshape(product, [...a.shape.slice(0, -1), product.shape[1]!]);
+      return this.scope((s) => {
+        const flat = s.reshape(a, [-1, a.shape.at(-1)!]);
+        const product = s.matmul(flat, b, { transposeB });
+        return s.reshape(product, [...a.shape.slice(0, -1), product.shape[1]!]);
+      });
     }
     if (!sameShape(lead, b.shape.slice(0, -2))) throw fail();
     const [rowsA, colsA] = [a.shape.at(-2)!, a.shape.at(-1)!];
@@ -343,23 +345,21 @@ export class TensorOps {
   reduce(op: ReduceOp, x: Tensor, axis: number, keepDims = false): Tensor {
     this.check(op, x, 'float32');
     const at = resolveAxis(axis, x.shape.length, op);
+    if (keepDims) {
+      const kept = x.shape.map((dim, i) => (i === at ? 1 : dim));
+      return this.scope((s) => s.reshape(s.reduce(op, x, at), kept));
+    }
     const outer = sizeOf(x.shape.slice(0, at));
     const inner = sizeOf(x.shape.slice(at + 1));
     this.requireSupport({ op: 'reduce', shapes: [x.shape], dtypes: [x.dtype] });
     const out = this.backend.kernels.reduce(op, view(x, [outer, x.shape[at]!, inner]));
     const shape = x.shape.filter((_, i) => i !== at);
-    const reduced = this.emit(out, shape, reduceRules[op], [x], { axis: at });
-    return keepDims
-      ? this.reshape(
-          reduced,
-          x.shape.map((dim, i) => (i === at ? 1 : dim)),
-        )
-      : reduced;
+    return this.emit(out, shape, reduceRules[op], [x], { axis: at });
   }
 
   /** Sum over one axis, or over everything (-> shape []) if no axis is given. */
   sum(x: Tensor, axis?: number, options: { keepDims?: boolean } = {}): Tensor {
-    if (axis === undefined) return this.reduce('sum', this.reshape(x, [-1]), 0);
+    if (axis === undefined) return this.scope((s) => s.reduce('sum', s.reshape(x, [-1]), 0));
     return this.reduce('sum', x, axis, options.keepDims);
   }
 
@@ -371,7 +371,7 @@ export class TensorOps {
   mean(x: Tensor, axis?: number, options: { keepDims?: boolean } = {}): Tensor {
     const count =
       axis === undefined ? sizeOf(x.shape) : x.shape[resolveAxis(axis, x.shape.length, 'mean')]!;
-    return this.mul(this.sum(x, axis, options), this.scalar(1 / count));
+    return this.scope((s) => s.mul(s.sum(x, axis, options), s.scalar(1 / count)));
   }
 
   /** Index of the minimum along the last axis (int32); ties to the lowest; NaN never wins. */
