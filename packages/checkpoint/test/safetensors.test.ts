@@ -153,6 +153,12 @@ const u8 = (offsets: unknown, shape: unknown = [2]) => tensor('U8', shape, offse
 const two = Uint8Array.of(1, 2);
 const deep = `{"a":{"shape":${'['.repeat(100_000)}`;
 
+/** A quarter of a million and one strings of metadata. */
+function manyStrings(): Uint8Array {
+  const strings = Array.from({ length: 250_001 }, (_, i) => `"${i}":""`);
+  return rawFile(`{"__metadata__":{${strings.join(',')}}}`);
+}
+
 describe('refusing', () => {
   it.each<[string, Uint8Array, RegExp]>([
     ['an empty file', new Uint8Array(0), /0 bytes are too few/],
@@ -185,6 +191,7 @@ describe('refusing', () => {
     ['a metadata key twice', rawFile('{"__metadata__":{"k":"1","k":"2"}}'), /"k" twice/],
     ['metadata that is a number', rawFile('{"__metadata__":{"k":1}}'), /needs a string/],
     ['metadata that is a list', rawFile('{"__metadata__":["k"]}'), /needs "\{"/],
+    ['metadata without end', manyStrings(), /more than 250000 keys/],
     ['an unknown field', rawFile('{"a":{"strides":[1]}}'), /unknown field "strides" in tensor "a"/],
     ['no dtype', rawFile('{"a":{"shape":[2],"data_offsets":[0,2]}}', two), /"a" has no dtype/],
     ['no shape', rawFile('{"a":{"dtype":"U8","data_offsets":[0,2]}}', two), /"a" has no shape/],

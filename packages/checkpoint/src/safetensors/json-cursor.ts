@@ -1,5 +1,8 @@
 import { FileFormatError } from '@vq4dit/core';
 
+/** Tensors, or pieces of metadata, at most: far more than any model has; bounds the memory. */
+const MAX_KEYS = 250_000;
+
 /**
  * Reads JSON from left to right for a caller that knows what has to come. The header of a
  * safetensors file has one fixed form; reading exactly that form, instead of any JSON, refuses
@@ -28,6 +31,7 @@ export class JsonCursor {
     if (this.#accept('}')) return;
     do {
       const key = this.readString();
+      if (seen.size === MAX_KEYS) this.fail(`has more than ${MAX_KEYS} keys in one object`);
       if (seen.has(key)) this.fail(`has the key ${JSON.stringify(key.slice(0, 120))} twice`);
       seen.add(key);
       this.#expect(':');

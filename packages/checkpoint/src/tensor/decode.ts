@@ -4,7 +4,8 @@ import { decodeFloat16 } from '../half/float16.ts';
 import { HOST_IS_LITTLE_ENDIAN, swapBytes } from '../io/endian.ts';
 import { STORAGE_DTYPE_BYTES, type StorageDType } from './storage-dtype.ts';
 
-type Numbers =
+/** The typed arrays that hold the elements of tensors. */
+export type ElementArray =
   | Float64Array
   | Float32Array
   | Int32Array
@@ -21,7 +22,7 @@ type Numbers =
  * come as their bit patterns (Uint16Array), BOOL as bytes 0 and 1. Takes the bytes over: on a
  * big-endian machine they are swapped in place.
  */
-export function typedArray(bytes: Uint8Array, dtype: StorageDType): Numbers {
+export function typedArray(bytes: Uint8Array, dtype: StorageDType): ElementArray {
   const size = STORAGE_DTYPE_BYTES[dtype];
   const own = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
   if (!HOST_IS_LITTLE_ENDIAN) swapBytes(own, size);
@@ -91,7 +92,7 @@ export function decodeInt32(bytes: Uint8Array, dtype: StorageDType, what: string
 }
 
 /** The elements of a typed array as little-endian bytes, on the same memory where possible. */
-export function littleEndianBytes(array: Numbers): Uint8Array {
+export function littleEndianBytes(array: ElementArray): Uint8Array {
   const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
   return HOST_IS_LITTLE_ENDIAN ? bytes : swapBytes(bytes.slice(), array.BYTES_PER_ELEMENT);
 }

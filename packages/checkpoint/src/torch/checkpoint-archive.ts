@@ -8,8 +8,8 @@ import { type PickleGlobal, PickleTuple, type PickleValue, TorchStorage } from '
 import { unpickle } from './unpickle.ts';
 import { openStoredArchive, type StoredArchive } from './zip-archive.ts';
 
-/** Largest `data.pkl` that is read; that of a model with a thousand tensors has about 150 kB. */
-const MAX_PICKLE_BYTES = 64 * 1024 * 1024;
+/** Largest `data.pkl` that is read; it takes about 150 bytes for each tensor. */
+const MAX_PICKLE_BYTES = 16 * 1024 * 1024;
 
 /** A PyTorch archive: the object in its pickle, and access to its storages. */
 export interface CheckpointArchive {

@@ -1,4 +1,4 @@
-export { openTorchCheckpoint, type TorchCheckpoint } from './open.ts';
+export { openTorchCheckpoint, type TorchCheckpoint, type TorchCheckpointOptions } from './open.ts';
 export {
   type PickleDict,
   PickleGlobal,

@@ -77,7 +77,7 @@ function pushGlobal(machine: PickleMachine, module: string, attribute: string): 
   if (found === undefined) {
     const name = quote(`${module}.${attribute}`);
     machine.cursor.fail(
-      `refers to ${name}, which is not on the list of what a checkpoint may hold; nothing was executed`,
+      `refers to ${name}, which is not on the list of what a checkpoint may hold; nothing was executed, and saving only the state dict avoids it`,
     );
   }
   machine.stack.push(found);

@@ -15,13 +15,22 @@ export interface TorchCheckpoint extends TensorFile {
   /** Everything that was saved, as plain data. */
   readonly root: PickleValue;
   /** Where the state dict was found: `ema`, `model`, `state_dict`, or undefined for the root. */
-  readonly stateDictKey: StateDictKey;
+  readonly stateDictKey: StateDictKey | undefined;
   /**
    * The `args` that training scripts save with the weights (a dict or an `argparse.Namespace`), as
    * plain JSON data; undefined where there are none.
    * @throws FileFormatError where they are too deep or too large to be arguments
    */
   args(): JsonValue | undefined;
+}
+
+/** Options of {@link openTorchCheckpoint}. */
+export interface TorchCheckpointOptions {
+  /**
+   * Takes the weights under this key and no others. By default the averaged ones (`ema`) are
+   * taken, else those under `model`, else under `state_dict`, else at the root.
+   */
+  readonly stateDict?: StateDictKey;
 }
 
 /**
@@ -33,19 +42,26 @@ export interface TorchCheckpoint extends TensorFile {
  * @throws FileFormatError for a file that is malformed, or holds anything but plain data and tensors
  * @throws InputError where the file cannot be read
  */
-export async function openTorchCheckpoint(from: ByteSource | string): Promise<TorchCheckpoint> {
+export async function openTorchCheckpoint(
+  from: ByteSource | string,
+  options: TorchCheckpointOptions = {},
+): Promise<TorchCheckpoint> {
   const source = typeof from === 'string' ? await openFileSource(from) : from;
   try {
-    return view(source, await openCheckpointArchive(source));
+    return view(source, await openCheckpointArchive(source), options.stateDict);
   } catch (error) {
     await source.close();
     throw error;
   }
 }
 
-function view(source: ByteSource, archive: CheckpointArchive): TorchCheckpoint {
+function view(
+  source: ByteSource,
+  archive: CheckpointArchive,
+  only: StateDictKey | undefined,
+): TorchCheckpoint {
   const { root } = archive;
-  const { key, tensors } = findStateDict(root, source.name);
+  const { key, tensors } = findStateDict(root, source.name, only);
   const tensor = (name: string): TorchTensor => {
     const found = tensors.get(name);
     if (found === undefined) throw new ModelError(`${source.name}: no tensor ${quote(name)}.`);

@@ -4,31 +4,35 @@ import { PickleRecord, type PickleValue, TorchTensor } from './pickle-value.ts';
 /** Where a checkpoint keeps the weights; the first of these that holds tensors is taken. */
 export const STATE_DICT_KEYS = ['ema', 'model', 'state_dict'] as const;
 
-/** Key of the dictionary that holds the weights; undefined for the root itself. */
-export type StateDictKey = (typeof STATE_DICT_KEYS)[number] | undefined;
+/** Key under which a checkpoint may keep the weights. */
+export type StateDictKey = (typeof STATE_DICT_KEYS)[number];
 
 /** The weights of a checkpoint and the place where they were found. */
 export interface StateDict {
-  readonly key: StateDictKey;
+  /** Undefined for the root itself. */
+  readonly key: StateDictKey | undefined;
   readonly tensors: ReadonlyMap<string, TorchTensor>;
 }
 
 /**
  * Finds the state dict of a checkpoint: under `ema` (the averaged weights, which are the ones to
  * sample from), else under `model`, else under `state_dict`, else at the root. Values that are no
- * tensors, and keys that are no strings, are not part of it.
+ * tensors, and keys that are no strings, are not part of it. With `only`, no other key is tried.
  *
  * @throws FileFormatError where none of these places holds a tensor
  */
-export function findStateDict(root: PickleValue, file: string): StateDict {
-  for (const key of [...STATE_DICT_KEYS, undefined]) {
+export function findStateDict(
+  root: PickleValue,
+  file: string,
+  only: StateDictKey | undefined,
+): StateDict {
+  for (const key of only === undefined ? [...STATE_DICT_KEYS, undefined] : [only]) {
     const place = key === undefined ? root : field(root, key);
     const tensors = tensorsOf(place);
     if (tensors.size > 0) return { key, tensors };
   }
-  throw new FileFormatError(
-    `${file}: no state dict: neither the root nor ${STATE_DICT_KEYS.join(', ')} is a dict with tensors.`,
-  );
+  const places = only ?? `${STATE_DICT_KEYS.join(', ')} or the root`;
+  throw new FileFormatError(`${file}: no state dict: there is no dict with tensors at ${places}.`);
 }
 
 /** The value of a key of a dict, or of a field of a named record. */

@@ -1,4 +1,4 @@
-import { OPCODES } from './opcodes.ts';
+import { ALLOCATING_OPCODES, OPCODES } from './opcodes.ts';
 import { DATA_OPCODES } from './opcodes-data.ts';
 import { OBJECT_OPCODES } from './opcodes-object.ts';
 import { PickleCursor } from './pickle-cursor.ts';
@@ -12,6 +12,12 @@ import type { PickleValue } from './pickle-value.ts';
  */
 const STEPS_PER_BYTE = 16;
 
+/**
+ * Containers, objects and memo entries at most. One of them takes a byte of the pickle but up to a
+ * few hundred bytes of memory; a tensor takes about twenty, and no checkpoint has 50 000.
+ */
+const MAX_OBJECTS = 1_000_000;
+
 const TABLE: OpcodeTable = { ...DATA_OPCODES, ...OBJECT_OPCODES };
 
 /**
@@ -23,6 +29,7 @@ const TABLE: OpcodeTable = { ...DATA_OPCODES, ...OBJECT_OPCODES };
  */
 export function unpickle(bytes: Uint8Array, context: PickleContext): PickleValue {
   const cursor = new PickleCursor(bytes, context.where);
+  let objectsLeft = MAX_OBJECTS;
   let stepsLeft = STEPS_PER_BYTE * bytes.byteLength;
   const machine: PickleMachine = {
     cursor,
@@ -39,6 +46,9 @@ export function unpickle(bytes: Uint8Array, context: PickleContext): PickleValue
     const opcode = cursor.uint8();
     if (opcode === OPCODES.STOP) break;
     machine.spend(1);
+    if (ALLOCATING_OPCODES.has(opcode) && --objectsLeft < 0) {
+      cursor.fail(`makes more than ${MAX_OBJECTS} objects`);
+    }
     const run = TABLE[opcode];
     if (run === undefined) {
       cursor.fail(`has the opcode 0x${opcode.toString(16).padStart(2, '0')}, which is not allowed`);

@@ -74,7 +74,9 @@ async function listRecords(
     });
     const name = quote(entry.fileName);
     if (entry.compressionMethod !== 0) {
-      refuse(`record ${name} is compressed, which PyTorch never does; save the checkpoint again`);
+      refuse(
+        `record ${name} is compressed, which torch.save never does; save the state dict again`,
+      );
     }
     if ((entry.generalPurposeBitFlag & 1) !== 0) refuse(`record ${name} is encrypted`);
     if (records.has(entry.fileName)) refuse(`record ${name} is there twice`);

@@ -42,11 +42,16 @@ export async function valueOrVqError<T>(work: () => Promise<T>): Promise<T | VqE
   }
 }
 
-/** The bit pattern of every element, so that NaN and -0 compare as what they are. */
-export function expectSameBits(actual: Float32Array, expected: Float32Array): void {
-  expect(new Uint32Array(actual.buffer, actual.byteOffset, actual.length)).toEqual(
-    new Uint32Array(expected.buffer, expected.byteOffset, expected.length),
-  );
+/** Compares bit patterns, so that NaN and -0 are what they are; fast for large arrays. */
+export function expectSameBits<T extends Float32Array | Uint16Array>(actual: T, expected: T): void {
+  expect(actual.length).toBe(expected.length);
+  const same = Buffer.compare(bytesOf(actual), bytesOf(expected)) === 0;
+  if (!same) expect(Array.from(actual)).toEqual(Array.from(expected));
+  expect(same).toBe(true);
+}
+
+function bytesOf(array: Float32Array | Uint16Array): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 }
 
 export function fixture(name: string): string {

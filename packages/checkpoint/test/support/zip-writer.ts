@@ -13,8 +13,15 @@ export interface ZipRecord {
   readonly claimedStoredSize?: number;
 }
 
-/** Writes a zip archive as PyTorch does: stored records, then the table of contents. */
-export function zip(records: readonly ZipRecord[], claimedCount = records.length): Uint8Array {
+/**
+ * Writes a zip archive as PyTorch does: stored records, then the table of contents; with `zip64`
+ * in the form that files beyond 4 GB need.
+ */
+export function zip(
+  records: readonly ZipRecord[],
+  claimedCount = records.length,
+  zip64 = false,
+): Uint8Array {
   const bodies: Buffer[] = [];
   const table: Buffer[] = [];
   let at = 0;
@@ -35,7 +42,8 @@ export function zip(records: readonly ZipRecord[], claimedCount = records.length
     bodies.push(Buffer.from('PK\x03\x04', 'latin1'), shared, name, data);
     const rest = Buffer.alloc(14);
     rest.writeUInt32LE(record.claimedOffset ?? at, 10);
-    table.push(Buffer.from('PK\x01\x02\x14\x00', 'latin1'), shared, rest, name);
+    const entry = Buffer.concat([Buffer.from('PK\x01\x02\x14\x00', 'latin1'), shared, rest, name]);
+    table.push(zip64 ? wideEntry(entry, stored, unpacked, at) : entry);
     at += 30 + name.byteLength + data.byteLength;
   }
   const contents = Buffer.concat(table);
@@ -45,7 +53,41 @@ export function zip(records: readonly ZipRecord[], claimedCount = records.length
   end.writeUInt16LE(claimedCount, 10);
   end.writeUInt32LE(contents.byteLength, 12);
   end.writeUInt32LE(at, 16);
-  return new Uint8Array(Buffer.concat([...bodies, contents, end]));
+  const wide = zip64 ? wideEnd(claimedCount, contents.byteLength, at) : Buffer.alloc(0);
+  return new Uint8Array(Buffer.concat([...bodies, contents, wide, end]));
+}
+
+/** Moves sizes and offset of an entry into an extra field of 64-bit numbers. */
+function wideEntry(entry: Buffer, stored: number, unpacked: number, offset: number): Buffer {
+  const extra = Buffer.alloc(28);
+  extra.writeUInt16LE(1, 0);
+  extra.writeUInt16LE(24, 2);
+  for (const [i, value] of [unpacked, stored, offset].entries()) {
+    extra.writeBigUInt64LE(BigInt(value), 4 + 8 * i);
+  }
+  for (const at of [20, 24, 42]) entry.writeUInt32LE(0xffffffff, at);
+  entry.writeUInt16LE(extra.byteLength, 30);
+  return Buffer.concat([entry, extra]);
+}
+
+/** The end of the table in 64-bit numbers, and the record that points to it. */
+function wideEnd(count: number, size: number, offset: number): Buffer {
+  const end = Buffer.alloc(56);
+  end.write('PK\x06\x06', 'latin1');
+  for (const [at, value] of [
+    [4, 44],
+    [24, count],
+    [32, count],
+    [40, size],
+    [48, offset],
+  ]) {
+    end.writeBigUInt64LE(BigInt(value), at);
+  }
+  const locator = Buffer.alloc(20);
+  locator.write('PK\x06\x07', 'latin1');
+  locator.writeBigUInt64LE(BigInt(offset + size), 8);
+  locator.writeUInt32LE(1, 16);
+  return Buffer.concat([end, locator]);
 }
 
 /** The records of a checkpoint: its pickle and its storages, named by their order. */
