@@ -1,23 +1,12 @@
 // Checks every relative link, image and anchor in the project's Markdown files: the target must
 // exist in the repository, and an anchor must be a heading of its target. External addresses are
 // not visited, so that the check gives the same answer everywhere.
-import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import GithubSlugger from 'github-slugger';
-import MarkdownIt from 'markdown-it';
-import { root } from './lib.mjs';
+import { markdown, markdownFiles, root } from './lib.mjs';
 
-const markdown = new MarkdownIt({ html: true });
-
-/** Tracked files and new ones that git does not ignore. */
-const files = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '*.md'], {
-  cwd: root,
-  encoding: 'utf8',
-})
-  .split('\n')
-  .filter((file) => file && existsSync(join(root, file)));
-
+const files = markdownFiles();
 const parsed = new Map();
 function parse(path) {
   if (parsed.has(path)) return parsed.get(path);
