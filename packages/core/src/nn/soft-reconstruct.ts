@@ -27,9 +27,13 @@ function candidateCodewords(ops: TensorOps, codebook: Tensor, candidates: Tensor
   return ops.reshape(gathered, [rows, n, codebook.shape[1]!]);
 }
 
+const CANDIDATES_ARE_INT32 = ['float32', 'int32'] as const;
+
 /** The composed operation behind {@link softReconstruct}. */
 export const softReconstructOp: ComposedOp<undefined> = {
   name: 'softReconstruct',
+  dtypes: CANDIDATES_ARE_INT32,
+  rowNumbers: { input: 1, of: 0 },
   outputs(shapes) {
     const { rows, d } = checkShapes(shapes);
     return [{ shape: [rows, d] }];
@@ -56,6 +60,8 @@ export const softReconstructOp: ComposedOp<undefined> = {
 /** Gradients of the soft reconstruction; a composed operation of its own so that it can be fused. */
 export const softReconstructGradOp: ComposedOp<undefined> = {
   name: 'softReconstructGrad',
+  dtypes: CANDIDATES_ARE_INT32,
+  rowNumbers: { input: 1, of: 0 },
   outputs(shapes) {
     const { k, d, rows, n } = checkShapes(shapes);
     return [{ shape: [k, d] }, { shape: [rows, n] }];

@@ -11,7 +11,10 @@ export interface KernelTensor<H = unknown> {
   readonly dtype: DType;
 }
 
-/** Elementwise functions of one float32 tensor. `sign(0) = 0`; `sigmoid(x) = 1 / (1 + exp(-x))`. */
+/**
+ * Elementwise functions of one float32 tensor. `sign(0) = 0`; `sigmoid(x) = 1 / (1 + exp(-x))`.
+ * NaN gives NaN.
+ */
 export const UNARY_OPS = [
   'neg',
   'abs',

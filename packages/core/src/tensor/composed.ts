@@ -1,7 +1,7 @@
 import type { VjpRule } from '../autodiff/rule.ts';
 import type { FusedKernels, KernelTensor } from './backend.ts';
 import type { TensorOps } from './ops.ts';
-import type { Shape } from './shape.ts';
+import type { DType, Shape } from './shape.ts';
 import type { Tensor } from './tensor.ts';
 
 /**
@@ -10,6 +10,10 @@ import type { Tensor } from './tensor.ts';
  */
 export interface ComposedOp<A> {
   readonly name: keyof FusedKernels<unknown>;
+  /** Element type of each input, checked before anything runs; float32 where left out. */
+  readonly dtypes?: readonly DType[];
+  /** Which input holds row numbers of which other; their range is checked before anything runs. */
+  readonly rowNumbers?: { readonly input: number; readonly of: number };
   /** Checks the inputs' shapes and gives those of the outputs. @throws ShapeError */
   outputs(shapes: readonly Shape[], attrs: A): readonly { readonly shape: Shape }[];
   compose(ops: TensorOps, inputs: readonly Tensor[], attrs: A): Tensor[];

@@ -521,11 +521,15 @@ export class TensorOps {
    * required kernels. Either way it is recorded as one step with its own gradient rule.
    */
   composed<A>(op: ComposedOp<A>, inputs: readonly Tensor[], attrs: A): Tensor[] {
-    for (const x of inputs) this.check(op.name, x);
+    for (const [i, x] of inputs.entries()) this.check(op.name, x, op.dtypes?.[i] ?? 'float32');
     const specs = op.outputs(
       inputs.map((x) => x.shape),
       attrs,
     );
+    if (op.rowNumbers) {
+      const { input, of } = op.rowNumbers;
+      checkIndexRange(inputs[input]!, inputs[of]!.shape[0]!, op.name);
+    }
     const outputs = this.fusedOutputs(op, inputs, attrs, specs);
     if (op.rule) this.recorded(outputs[0]!, op.rule, inputs, attrs);
     else if (this.context.recorder && inputs.some((x) => this.context.recorder!.isTracked(x))) {
