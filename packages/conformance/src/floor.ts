@@ -38,7 +38,7 @@ export const FLOOR: readonly string[] = [
   'scatterAddRows(absent)',
   'permute(shape=2x3x4,axes=201)',
   'permute(shape=3x5,axes=10,int32)',
-  'slice(shape=2x3x4,begin=0_1_2,size=2x2x2)',
+  'slice(shape=2x3x4,begin=0x1x2,size=2x2x2)',
   'concat(shapes=2x3+2x5,axis=1)',
   'reshape(free)',
   'reshape(thenPermute)',

@@ -100,3 +100,8 @@ export function caseId(
   });
   return `${name}(${parts.join(',')})`;
 }
+
+/** The shape written as in a case id: `2x3`, `scalar`. */
+export function dims(text: string): number[] {
+  return text === 'scalar' ? [] : text.split('x').map(Number);
+}

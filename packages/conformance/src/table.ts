@@ -1,28 +1,38 @@
 import { BINARY_OPS, UNARY_OPS } from '@vq4dit/core';
 import { FUSED_KERNELS, REQUIRED_KERNELS } from './audit.ts';
+import { activationCases } from './cases/activations.ts';
+import { argminCases } from './cases/argmin.ts';
 import { backendCases } from './cases/backend.ts';
-import { elementwiseCases } from './cases/elementwise.ts';
-import { fusedCases } from './cases/fused.ts';
+import { binaryCases } from './cases/binary.ts';
 import { matmulCases } from './cases/matmul.ts';
 import { movementCases } from './cases/movement.ts';
+import { nearestCases } from './cases/nearest.ts';
+import { normalizationCases } from './cases/normalization.ts';
 import { reduceCases } from './cases/reduce.ts';
 import { refusalCases } from './cases/refusals.ts';
+import { rmspropCases } from './cases/rmsprop.ts';
 import { rowCases } from './cases/rows.ts';
-import { selectionCases } from './cases/selection.ts';
+import { softReconstructCases } from './cases/soft-reconstruct.ts';
 import { transferCases } from './cases/transfer.ts';
+import { unaryCases } from './cases/unary.ts';
 import type { OpCase } from './op-case.ts';
 
 /** The one table of cases that every backend must pass. */
 export const CASES: readonly OpCase[] = [
   ...backendCases,
   ...transferCases,
-  ...elementwiseCases,
+  ...unaryCases,
+  ...binaryCases,
   ...matmulCases,
   ...reduceCases,
-  ...selectionCases,
+  ...argminCases,
+  ...nearestCases,
   ...rowCases,
   ...movementCases,
-  ...fusedCases,
+  ...normalizationCases,
+  ...activationCases,
+  ...softReconstructCases,
+  ...rmspropCases,
   ...refusalCases,
 ];
 
