@@ -113,11 +113,11 @@ function binaryCasesOf(op: BinaryOp): OpCase[] {
         kind: 'value',
         id: caseId(op, { a, b }),
         trial(rng) {
-          const [x, y] = [gaussian(rng, a), gaussian(rng, b)];
+          const [x, y] = [gaussian(rng, dims(a)), gaussian(rng, dims(b))];
           return binaryTrial(
             op,
             x,
-            floats(b, (i) => second(y.data[i]!)),
+            floats(y.shape, (i) => second(y.data[i]!)),
           );
         },
       }),
