@@ -2,6 +2,7 @@ import type { BinaryOp, Shape, UnaryOp } from '@vq4dit/core';
 import { collapseBroadcast } from './collapse.ts';
 import { type Kernel, type TfDevice, withWork } from './device.ts';
 import { binaryLoop } from './host/binary.ts';
+import { signLoop } from './host/sign.ts';
 import type { TensorInfo } from './tf.ts';
 
 const UNARY: Readonly<Record<UnaryOp, string>> = {
@@ -32,7 +33,14 @@ const BINARY: Readonly<Record<BinaryOp, string>> = {
 export function unary(device: TfDevice, op: UnaryOp, x: Kernel): TensorInfo {
   // One axis: elementwise kernels do not care, and some of them stop at rank 4.
   const size = x.shape.reduce((a, b) => a * b, 1);
-  return withWork(device, (w) => w.run(UNARY[op], { x: w.input(x, [size]) }));
+  if (op === 'sign' && device.host) return signLoop(device.host, x);
+  return withWork(device, (w) => {
+    const flat = w.input(x, [size]);
+    const out = w.run(UNARY[op], { x: flat });
+    if (op !== 'sign') return out;
+    const isNan = w.run('IsNan', { x: flat });
+    return w.run('Select', { condition: isNan, t: flat, e: out });
+  });
 }
 
 export function binary(

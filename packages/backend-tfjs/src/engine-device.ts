@@ -47,8 +47,10 @@ export class EngineDevice implements TfDevice {
   }
 
   async read(x: TensorInfo): Promise<HostValues> {
-    // `slice`, because some backends give out the array that they keep.
-    return ((await (x as Tensor).data()) as HostValues).slice();
+    const values = await (x as Tensor).data();
+    // `from`, because some backends give out the array that they keep, and because a cast may
+    // leave the bytes of a boolean where float32 is declared.
+    return x.dtype === 'int32' ? Int32Array.from(values) : Float32Array.from(values);
   }
 
   free(x: TensorInfo): void {

@@ -4,13 +4,14 @@ import { layerNormLoop } from './host/layer-norm.ts';
 import { rmspropLoop } from './host/rmsprop.ts';
 import { softReconstructLoop } from './host/soft-reconstruct.ts';
 import { softReconstructGradLoop } from './host/soft-reconstruct-grad.ts';
+import { pairDifferences, SHORT_SOFTMAX, softmaxLoop } from './host/softmax.ts';
 import type { TensorInfo } from './tf.ts';
 
 /** The fused kernels: those that TensorFlow.js has, and loops where the data is in reach. */
 export function fusedKernels(device: TfDevice): Partial<FusedKernels<TensorInfo>> {
   const { host } = device;
   const kernels: Partial<FusedKernels<TensorInfo>> = {
-    softmax: (x) => withWork(device, (w) => w.run('Softmax', { logits: w.input(x) }, { dim: 1 })),
+    softmax: (x) => softmax(device, x),
     gelu: (x) => gelu(device, x),
     silu: (x) =>
       withWork(device, (w) => {
@@ -28,6 +29,18 @@ export function fusedKernels(device: TfDevice): Partial<FusedKernels<TensorInfo>
       softReconstructGradLoop(host, codebook, candidates, ratios, grad),
     rmspropStep: (value, grad, square, options) => rmspropLoop(host, value, grad, square, options),
   };
+}
+
+/** x [rows, n] -> [rows, n]. */
+function softmax(device: TfDevice, x: Kernel): TensorInfo {
+  const { host } = device;
+  const n = x.shape[1]!;
+  if (host && n <= SHORT_SOFTMAX && n !== 2) return softmaxLoop(host, x);
+  return withWork(device, (w) =>
+    host && n === 2
+      ? w.run('Sigmoid', { x: w.adopt(pairDifferences(host, x)) })
+      : w.run('Softmax', { logits: w.input(x) }, { dim: 1 }),
+  );
 }
 
 const SCALE = 2 * Math.sqrt(2 / Math.PI);

@@ -51,11 +51,15 @@ export function scatterAddRows(
   rows: number,
 ): TensorInfo {
   if (device.host) return scatterAddLoop(device.host, updates, indices, rows);
+  // `UnsortedSegmentSum` multiplies by masks on some backends, and one NaN then spoils every row.
   return withWork(device, (w) =>
     w.run(
-      'UnsortedSegmentSum',
-      { x: w.input(updates), segmentIds: w.input(indices) },
-      { numSegments: rows },
+      'ScatterNd',
+      {
+        indices: w.input(indices, [indices.shape[0]!, 1]),
+        updates: w.input(updates),
+      },
+      { shape: [rows, updates.shape[1]!] },
     ),
   );
 }

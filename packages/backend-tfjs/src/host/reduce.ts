@@ -1,6 +1,7 @@
 import type { ReduceOp } from '@vq4dit/core';
 import type { HostMemory, Kernel } from '../device.ts';
 import type { HostValues, TensorInfo } from '../tf.ts';
+import { sumRange } from './sums.ts';
 
 /**
  * x [outer, n, inner] -> [outer, inner]. Sums are kept in float64: as fast as the wasm kernel, and
@@ -19,10 +20,7 @@ export function reduceLoop(host: HostMemory, op: ReduceOp, x: Kernel): TensorInf
 
 function sumRows(x: HostValues, n: number, out: HostValues): void {
   for (let row = 0; row < out.length; row++) {
-    let sum = 0;
-    const end = (row + 1) * n;
-    for (let i = row * n; i < end; i++) sum += x[i]!;
-    out[row] = sum;
+    out[row] = sumRange(x, row * n, (row + 1) * n);
   }
 }
 
