@@ -205,28 +205,23 @@ describe('kmeans', () => {
   });
 
   it('draws the seeds by weight', async () => {
-    // All the weight is on ten of a thousand sub-vectors.
-    const x = gaussian(4000);
+    // All the weight is on ten of a thousand sub-vectors; without updates the codebook is the seeds.
     const weights = Float64Array.from({ length: 1000 }, (_, i) => (i % 100 === 7 ? 1 : 0));
-    for (const sampleSize of [1000, 50]) {
-      const result = await kmeans({
-        data: x,
-        dimension: 4,
-        k: 10,
-        weights,
-        sampleSize,
-        tolerance: 0,
-      });
-      expect(result.distortion).toBeLessThan(1e-12);
+    for (const dimension of [2, 4]) {
+      const data = gaussian(1000 * dimension);
+      const options = { data, dimension, k: 10, weights, tolerance: 0 };
+      expect((await kmeans({ ...options, maxIterations: 0 })).distortion).toBe(0);
+      // A sample that misses most of them is repaired by the empty clusters.
+      expect((await kmeans({ ...options, sampleSize: 50 })).distortion).toBe(0);
     }
   });
 
   it('is not worse from a sample than from all', async () => {
-    const x = gaussian(4 * 40000, 8);
+    const x = gaussian(4 * 20000, 8);
     const options = { data: x, dimension: 4, k: 64, random: 1 };
-    const all = await kmeans({ ...options, sampleSize: 40000 });
+    const all = await kmeans({ ...options, sampleSize: 20000 });
     const sampled = await kmeans({ ...options, sampleSize: 4096 });
-    // Two seeds on all data differ by about 0.5 % here.
+    // Measured over eight seeds each: 0.1791 to 0.1806, mean 0.1798, both from all and from samples.
     expect(sampled.distortion).toBeLessThan(1.01 * all.distortion);
     expect(all.distortion).toBeGreaterThan(0);
   });
