@@ -12,7 +12,7 @@ import { isCount } from './layer-table.ts';
  * @throws ArgumentError, NonFiniteError
  */
 export function checkJob(job: ArtefactJob): ArtefactJob {
-  const { model, layers, biases = new Map(), codewords, subvector, candidates } = job;
+  const { model, layers, biases = new Map(), codewords, subvector, candidates = 1 } = job;
   if (model.kind !== 'checkpoint') {
     throw new ArgumentError(
       `${model.name}: this model is already quantized; quantize the floating-point one.`,

@@ -46,7 +46,7 @@ export function describeModel(
   job: ArtefactJob,
   layers: readonly QuantizedLayerInfo[],
 ): Record<string, unknown> {
-  const { model, codewords, subvector, method, candidates } = job;
+  const { model, codewords, subvector, method, candidates = 1 } = job;
   const quantized = new Set(layers.map(({ name }) => name));
   const quantization = {
     formatVersion: FORMAT_VERSION,

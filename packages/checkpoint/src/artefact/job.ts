@@ -1,4 +1,4 @@
-import type { QuantizedSize, VqWeight } from '@vq4dit/core';
+import type { VqWeight } from '@vq4dit/core';
 import type { ModelFile } from '../model/model-file.ts';
 import type { CodebookDType, QuantizedLayerInfo } from './format.ts';
 
@@ -25,8 +25,8 @@ export interface ArtefactJob {
   /** How it was quantized, as the command line spells it. */
   readonly method: string;
   readonly seed: number | bigint;
-  /** Candidates of each sub-vector during calibration; 1 where there was none. */
-  readonly candidates: number;
+  /** Candidates of each sub-vector during calibration. Default 1: there was none. */
+  readonly candidates?: number;
   /** Program and version that made it, `vq4dit 0.1.0`. Default `vq4dit`. */
   readonly producer?: string;
   /** Further metadata strings. Nothing that differs between equal runs belongs here. */
@@ -38,8 +38,11 @@ export interface ArtefactJob {
 
 /** What `writeArtefact` wrote. */
 export interface ArtefactResult {
-  /** Codes and codebooks of the quantized layers; `bytes` is what these take on the disk. */
-  readonly size: QuantizedSize;
+  /** What codes and codebooks take on the disk; the rest of the model is not in. */
+  readonly bytes: number;
+  /** Bits of codes and codebooks by {@link quantizedWeights}: the true rate of these layers. */
+  readonly bitsPerWeight: number;
+  readonly quantizedWeights: number;
   /** In the order of the model. */
   readonly layers: readonly QuantizedLayerInfo[];
   /** Layers whose codebook is in F32 although F16 was asked for, because F16 would overflow. */

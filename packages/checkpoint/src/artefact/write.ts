@@ -43,7 +43,13 @@ export async function writeArtefact(path: string, job: ArtefactJob): Promise<Art
         await writeFileAtomic(join(folder, CONFIG_FILE), [Buffer.from(config, 'utf8')], options);
         const asked = job.codebookDType ?? 'F16';
         const widened = layers.filter(({ codebookDType }) => codebookDType !== asked);
-        result = { size, layers, widened: widened.map(({ name }) => name) };
+        result = {
+          bytes: size.bytes,
+          bitsPerWeight: size.bitsPerWeight,
+          quantizedWeights: size.weights,
+          layers,
+          widened: widened.map(({ name }) => name),
+        };
       } finally {
         await spool.remove();
       }
