@@ -99,14 +99,20 @@ export function matmul(
   const [batch, rowsA, colsA] = a.shape as [number, number, number];
   const [m, k] = transposeA ? [colsA, rowsA] : [rowsA, colsA];
   const n = transposeB ? b.shape[1]! : b.shape[2]!;
-  const left = (i: number, row: number, j: number) =>
-    transposeA ? a.data[(i * k + j) * m + row]! : a.data[(i * m + row) * k + j]!;
-  const right = (i: number, j: number, col: number) =>
-    transposeB ? b.data[(i * n + col) * k + j]! : b.data[(i * k + j) * n + col]!;
-  return sums(batch * m * n, k, (out, j) => {
-    const i = Math.floor(out / (m * n));
-    return left(i, Math.floor(out / n) % m, j) * right(i, j, out % n);
-  });
+  const values = new Float64Array(batch * m * n);
+  const magnitude = new Float64Array(values.length);
+  for (let at = 0; at < values.length; at++) {
+    const i = Math.floor(at / (m * n));
+    const row = Math.floor(at / n) % m;
+    const col = at % n;
+    for (let j = 0; j < k; j++) {
+      const left = a.data[transposeA ? (i * k + j) * m + row : (i * m + row) * k + j]!;
+      const right = b.data[transposeB ? (i * n + col) * k + j : (i * k + j) * n + col]!;
+      values[at]! += left * right;
+      magnitude[at]! += Math.abs(left * right);
+    }
+  }
+  return { values, magnitude };
 }
 
 /** The n nearest codewords of each row by sorting all of them; ties by index. */
