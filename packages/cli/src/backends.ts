@@ -1,0 +1,27 @@
+import { createReferenceBackend } from '@vq4dit/backend-reference';
+import { createTfjsCpuBackend, createTfjsWasmBackend } from '@vq4dit/backend-tfjs';
+import { BackendRegistry } from '@vq4dit/core';
+
+/** The backends that come with the command line, best first. The only place that names them. */
+export function createRegistry(): BackendRegistry {
+  const registry = new BackendRegistry();
+  registry.register({
+    id: 'tfjs-wasm',
+    description: 'TensorFlow.js on WebAssembly with SIMD, one thread',
+    priority: 20,
+    create: () => createTfjsWasmBackend(),
+  });
+  registry.register({
+    id: 'tfjs-cpu',
+    description: 'TensorFlow.js in plain JavaScript',
+    priority: 10,
+    create: () => createTfjsCpuBackend(),
+  });
+  registry.register({
+    id: 'reference',
+    description: 'The definition of every operation, in float64; slow, for checking',
+    priority: -1,
+    create: async () => createReferenceBackend(),
+  });
+  return registry;
+}

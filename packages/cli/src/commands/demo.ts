@@ -1,0 +1,152 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { openModel, writeFileAtomic } from '@vq4dit/checkpoint';
+import { demoModel } from '@vq4dit/demo-model';
+import { Command } from 'commander';
+import { type CommandContext, withContext } from '../context.ts';
+import { sizeOnDisk } from '../model-size.ts';
+import { DEFAULT_SETTINGS, type QuantizeSettings } from '../quantize/options.ts';
+import { encodeGrid } from '../sample/grid.ts';
+import { integer } from '../terminal/parse.ts';
+import { formatBytes, formatNumber, formatSeconds, formatTable } from '../terminal/reporter.ts';
+import { measureError } from '../verify/model-error.ts';
+import { compareWeights } from '../verify/weights.ts';
+import { quantizeWithProgress } from './quantize.ts';
+import { drawModels } from './sample.ts';
+
+interface DemoFlags {
+  out: string;
+  trajectories: number;
+  samplingSteps: number;
+  seed: number;
+}
+
+/** One line of the demo's table. */
+interface DemoRow {
+  readonly model: string;
+  readonly path: string;
+  readonly bytes: number;
+  readonly bitsPerWeight: number;
+  readonly weightMse?: number;
+  readonly blockMse?: number;
+  readonly noiseMse?: number;
+  readonly seconds?: number;
+}
+
+export function demoCommand(): Command {
+  return new Command('demo')
+    .summary('the whole thing on the model that comes along')
+    .description(
+      'Quantizes a small DiT trained on Fashion-MNIST to 2 bits, by plain vector quantization and by\n' +
+        'VQ4DiT, draws all ten classes with the three models from the same noise into one picture, and\n' +
+        'prints what each takes and loses. An interrupted run goes on when it is started again.',
+    )
+    .option('--out <folder>', 'where to write', 'out/demo')
+    .option(
+      '--trajectories <n>',
+      'calibration trajectories',
+      integer(1),
+      DEFAULT_SETTINGS.budget.trajectories,
+    )
+    .option('--sampling-steps <n>', 'steps of the picture', integer(1, 1000), 50)
+    .option('--seed <n>', 'seed of everything random', integer(0), 0)
+    .action((flags: DemoFlags, command: Command) =>
+      withContext(command, (context) => demo(context, flags)),
+    );
+}
+
+async function demo(context: CommandContext, flags: DemoFlags): Promise<void> {
+  const { reporter } = context;
+  const source = fileURLToPath(demoModel.checkpoint);
+  await mkdir(flags.out, { recursive: true });
+  const settings: QuantizeSettings = {
+    ...DEFAULT_SETTINGS,
+    seed: flags.seed,
+    budget: { ...DEFAULT_SETTINGS.budget, trajectories: flags.trajectories },
+  };
+  const rows: DemoRow[] = [
+    { model: 'floating point', path: source, bytes: await sizeOnDisk(source), bitsPerWeight: 32 },
+  ];
+  for (const [label, method] of [
+    ['VQ', 'vq'],
+    ['VQ4DiT', 'vq4dit'],
+  ] as const) {
+    reporter.note(`${label}:`);
+    const out = join(flags.out, method);
+    rows.push(await compress(context, label, source, out, { ...settings, method }));
+  }
+
+  const { rows: images } = await drawModels(
+    context,
+    rows.map((row) => row.path),
+    {
+      ...{ perLabel: 1, steps: flags.samplingSteps, cfg: 1.5, method: 'ddpm', eta: 0, batch: 20 },
+      seed: flags.seed,
+    },
+  );
+  const picture = join(flags.out, 'compare.png');
+  await writeFileAtomic(picture, [encodeGrid(images, 3)]);
+  const report = { picture, rows };
+  const json = new TextEncoder().encode(`${JSON.stringify(report, null, 2)}\n`);
+  await writeFileAtomic(join(flags.out, 'report.json'), [json]);
+  reporter.result(
+    report,
+    () =>
+      `${tableOf(rows)}\nPicture: ${picture} (rows from the top: ${rows.map((row) => row.model).join(', ')}; columns: the ten classes, same noise)`,
+  );
+}
+
+/** Quantizes, then measures the artefact as it is on disk. */
+async function compress(
+  context: CommandContext,
+  label: string,
+  source: string,
+  out: string,
+  settings: QuantizeSettings,
+): Promise<DemoRow> {
+  const model = await openModel(source);
+  try {
+    const started = performance.now();
+    await quantizeWithProgress(context, { model, out, settings });
+    const seconds = (performance.now() - started) / 1000;
+    const artefact = await openModel(out);
+    try {
+      const weights = await compareWeights(model, artefact);
+      const errors = await measureError(context, model, artefact, {
+        steps: 20,
+        repeats: 4,
+        seed: 12345,
+      });
+      return {
+        model: label,
+        path: out,
+        bytes: await sizeOnDisk(out),
+        bitsPerWeight: weights.bitsPerWeight,
+        weightMse: weights.total.mse,
+        blockMse: errors.block,
+        noiseMse: errors.eps,
+        seconds,
+      };
+    } finally {
+      await artefact.close();
+    }
+  } finally {
+    await model.close();
+  }
+}
+
+function tableOf(rows: readonly DemoRow[]): string {
+  return formatTable(
+    ['model', 'on disk', 'bits/weight', 'weight MSE', 'block MSE', 'noise MSE', 'time'],
+    rows.map((row) => [
+      row.model,
+      formatBytes(row.bytes),
+      row.bitsPerWeight.toFixed(3),
+      formatNumber(row.weightMse),
+      formatNumber(row.blockMse),
+      formatNumber(row.noiseMse),
+      row.seconds === undefined ? '-' : formatSeconds(row.seconds),
+    ]),
+  );
+}

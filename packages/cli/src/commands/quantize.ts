@@ -1,0 +1,201 @@
+import { openModel } from '@vq4dit/checkpoint';
+import { type CalibrationOptions, RATES } from '@vq4dit/core';
+import { Command, Option } from 'commander';
+import { type CommandContext, withContext } from '../context.ts';
+import { sizeOnDisk } from '../model-size.ts';
+import {
+  DEFAULT_SETTINGS,
+  type QuantizeSettings,
+  RECIPES,
+  type RecipeName,
+} from '../quantize/options.ts';
+import { type QuantizeJob, runQuantize } from '../quantize/run.ts';
+import { collect, integer, number } from '../terminal/parse.ts';
+import { formatBytes, formatSeconds } from '../terminal/reporter.ts';
+
+/** `quantize` as it is typed; everything has a default. */
+interface QuantizeFlags {
+  config?: string;
+  method: 'vq' | 'vq4dit';
+  bits?: 2 | 3;
+  codewords?: number;
+  subvector?: number;
+  candidates?: number;
+  recipe: RecipeName;
+  trajectories: number;
+  steps: number;
+  batch: number;
+  cfg: number;
+  include?: string[];
+  exclude?: string[];
+  splitQkv: boolean;
+  codebookDtype: 'F16' | 'F32';
+  maxIterations: number;
+  blockInputs?: CalibrationOptions['blockInputs'];
+  seed: number;
+}
+
+export function quantizeCommand(): Command {
+  const { budget } = DEFAULT_SETTINGS;
+  return new Command('quantize')
+    .summary('compress a DiT to about 2 or 3 bits per weight')
+    .description(
+      'Replaces the weight matrices of the DiT blocks by codebooks and low-bit codes. With --method vq4dit\n' +
+        '(the default) codebooks and assignments are then calibrated together against the floating-point\n' +
+        'model, without data. A run that is stopped goes on when the same command is given again.',
+    )
+    .argument('<model>', 'a .pt or .safetensors checkpoint, or a folder with config.json')
+    .argument('<out>', 'folder to write: model.safetensors and config.json')
+    .option('--config <file>', "JSON with the DiT's arguments, where the checkpoint has none")
+    .addOption(
+      new Option('--method <name>', 'vq: k-means only; vq4dit: k-means, then calibration')
+        .choices(['vq', 'vq4dit'])
+        .default('vq4dit'),
+    )
+    .addOption(
+      new Option(
+        '--bits <n>',
+        'nominal bits per weight: 2 (k=256, d=4) or 3 (k=64, d=2); default 2',
+      )
+        .choices(['2', '3'])
+        .argParser((text) => Number(text) as 2 | 3)
+        .conflicts(['codewords', 'subvector']),
+    )
+    .option('--codewords <k>', 'codewords of a codebook', integer(1, 65536))
+    .option('--subvector <d>', 'weights of a sub-vector', integer(1, 64))
+    .option('--candidates <n>', 'candidate codewords of a sub-vector, 1 to 4', integer(1, 4))
+    .addOption(
+      new Option('--recipe <name>', 'calibration settings')
+        .choices(Object.keys(RECIPES))
+        .default('default'),
+    )
+    .option('--trajectories <n>', 'calibration trajectories', integer(1), budget.trajectories)
+    .option('--steps <n>', 'sampling steps of a trajectory', integer(1, 1000), budget.steps)
+    .option('--batch <n>', 'images of a trajectory', integer(1), budget.batch)
+    .option('--cfg <scale>', 'guidance scale of the trajectories', number(0), budget.cfgScale)
+    .option('--include <glob>', 'only layers like "blocks.*.mlp.*"; may be repeated', collect)
+    .option('--exclude <glob>', 'not these layers; may be repeated', collect)
+    .option('--no-split-qkv', 'one codebook for the fused q, k, v instead of three')
+    .addOption(
+      new Option('--codebook-dtype <type>', 'how codebooks are stored')
+        .choices(['F16', 'F32'])
+        .default('F16'),
+    )
+    .option('--max-iterations <n>', 'most k-means iterations', integer(1), 100)
+    .addOption(
+      new Option('--block-inputs <which>', 'what a block is fed with in calibration').choices([
+        'floating-point',
+        'quantized',
+      ]),
+    )
+    .option('--seed <n>', 'seed of everything random', integer(0), 0)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  vq4dit quantize DiT-XL-2-256x256.pt out/xl-2bit
+  vq4dit quantize model.pt out/vq --method vq --bits 3
+  vq4dit quantize model.safetensors out/q --config dit.json --exclude "blocks.0.*"`,
+    )
+    .action((model: string, out: string, flags: QuantizeFlags, command: Command) =>
+      withContext(command, (context) => quantize(context, model, out, flags)),
+    );
+}
+
+/** Settings from flags; what is not given comes from the recipe and the defaults. */
+export function settingsOf(flags: QuantizeFlags): QuantizeSettings {
+  const rate = RATES[flags.bits ?? 2];
+  const codewords = flags.codewords ?? rate.codewords;
+  const subvector = flags.subvector ?? rate.subvector;
+  const recipe = RECIPES[flags.recipe];
+  return {
+    method: flags.method,
+    bits: Math.ceil(Math.log2(codewords)) / subvector,
+    codewords,
+    subvector,
+    include: flags.include ?? [],
+    exclude: flags.exclude ?? [],
+    splitQkv: flags.splitQkv,
+    seed: flags.seed,
+    codebookDType: flags.codebookDtype,
+    maxIterations: flags.maxIterations,
+    recipe: flags.recipe,
+    calibration: {
+      ...recipe,
+      ...(flags.candidates !== undefined && { candidates: flags.candidates }),
+      ...(flags.blockInputs && { blockInputs: flags.blockInputs }),
+    },
+    budget: {
+      ...DEFAULT_SETTINGS.budget,
+      trajectories: flags.trajectories,
+      steps: flags.steps,
+      batch: flags.batch,
+      cfgScale: flags.cfg,
+    },
+  };
+}
+
+async function quantize(
+  context: CommandContext,
+  modelPath: string,
+  out: string,
+  flags: QuantizeFlags,
+): Promise<void> {
+  const { reporter } = context;
+  const model = await openModel(modelPath, flags.config ? { configPath: flags.config } : {});
+  try {
+    const settings = settingsOf(flags);
+    const result = await quantizeWithProgress(context, { model, out, settings });
+    const bytes = await sizeOnDisk(out);
+    const original = await sizeOnDisk(modelPath);
+    reporter.result(
+      { ...result, bytes, originalBytes: original },
+      () =>
+        `Wrote ${out}: ${formatBytes(bytes)} on disk (was ${formatBytes(original)}), ` +
+        `${result.bitsPerWeight.toFixed(3)} bits per quantized weight with codebooks, ` +
+        `${result.layers} layers, ${formatSeconds(sum(result.seconds))}.\n` +
+        `Next: vq4dit sample ${modelPath} ${out} --out grid.png`,
+    );
+  } finally {
+    await model.close();
+  }
+}
+
+/** Runs a job with a bar for each stage. */
+export async function quantizeWithProgress(
+  { reporter, signal, ops }: CommandContext,
+  job: Pick<QuantizeJob, 'model' | 'out' | 'settings'>,
+) {
+  let bar: { label: string; task: ReturnType<typeof reporter.task> } | undefined;
+  const show = (label: string, done: number, total: number, note: string) => {
+    if (bar?.label !== label) {
+      bar?.task.end();
+      bar = { label, task: reporter.task(label, total) };
+    }
+    bar.task.update(done, note);
+  };
+  try {
+    return await runQuantize({
+      ...job,
+      signal,
+      ops: async () => {
+        bar?.task.end();
+        bar = undefined;
+        return ops();
+      },
+      onLayer: (done, total, name) => show('K-means', done, total, name),
+      onCalibration: ({ step, steps, blockError, penalty, hardLayers, layers }) =>
+        show(
+          'Calibration',
+          step,
+          steps,
+          `block MSE ${blockError.toExponential(2)}, penalty ${penalty.toFixed(3)}, hard ${hardLayers}/${layers}`,
+        ),
+    });
+  } finally {
+    bar?.task.end();
+  }
+}
+
+const sum = (parts: Readonly<Record<string, number>>) =>
+  Object.values(parts).reduce((a, b) => a + b, 0);

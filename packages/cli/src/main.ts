@@ -1,0 +1,39 @@
+import { readFile } from 'node:fs/promises';
+import { InterruptedError, VqError } from '@vq4dit/core';
+import { CommanderError } from 'commander';
+import { createProgram } from './program.ts';
+import { INTERRUPTED } from './terminal/interrupt.ts';
+
+/** Exit codes: 0 done, 1 the work failed, 2 wrong usage, 130 interrupted, 70 a bug of ours. */
+const FAILED = 1;
+const USAGE = 2;
+const BUG = 70;
+
+/** Runs one command and gives the exit code; never throws. */
+export async function main(args: readonly string[]): Promise<number> {
+  const file = new URL('../package.json', import.meta.url);
+  const { version } = JSON.parse(await readFile(file, 'utf8')) as { version: string };
+  const program = createProgram(version);
+  for (const command of [program, ...program.commands]) command.exitOverride();
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+    return 0;
+  } catch (error) {
+    return exitCode(error);
+  }
+}
+
+function exitCode(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE;
+  if (error instanceof InterruptedError) {
+    process.stderr.write(`vq4dit: ${error.message}\n`);
+    return INTERRUPTED;
+  }
+  if (error instanceof VqError) {
+    process.stderr.write(`vq4dit: ${error.message}\n`);
+    return FAILED;
+  }
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.stderr.write(`vq4dit: unexpected error, please report it:\n${text}\n`);
+  return BUG;
+}

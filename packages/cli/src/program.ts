@@ -1,0 +1,43 @@
+import { Command } from 'commander';
+import { decodeCommand } from './commands/decode.ts';
+import { demoCommand } from './commands/demo.ts';
+import { doctorCommand } from './commands/doctor.ts';
+import { inspectCommand } from './commands/inspect.ts';
+import { quantizeCommand } from './commands/quantize.ts';
+import { sampleCommand } from './commands/sample.ts';
+import { verifyCommand } from './commands/verify.ts';
+
+/** The command line, ready to parse. */
+export function createProgram(version: string): Command {
+  const program = new Command('vq4dit')
+    .description(
+      'Makes Diffusion Transformers small: post-training vector quantization to about 2 bits per weight,\n' +
+        'without data.',
+    )
+    .version(version)
+    .option('--backend <id>', 'tensor backend; see doctor. Default: the best that runs here')
+    .option('--require-gpu', 'fail where the backend would run on a CPU')
+    .option('--json', 'print the result as JSON on stdout')
+    .option('--quiet', 'no progress and no notes on stderr')
+    .showHelpAfterError('(add --help for what is possible)')
+    .addHelpText(
+      'after',
+      `
+A first run:
+  vq4dit demo                                quantize the model that comes along, draw, compare
+  vq4dit quantize model.pt out/q             compress a checkpoint of your own
+  vq4dit verify model.pt out/q --blocks      how far is it from the original?
+  vq4dit sample model.pt out/q --out a.png   see both, side by side, from the same noise`,
+    );
+  const commands = [
+    quantizeCommand(),
+    sampleCommand(),
+    decodeCommand(),
+    inspectCommand(),
+    verifyCommand(),
+    doctorCommand(),
+    demoCommand(),
+  ];
+  for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
+  return program;
+}

@@ -1,0 +1,50 @@
+import { type CalibrationOptions, PAPER_RECIPE, PUBLISHED_CODE_RECIPE, RATES } from '@vq4dit/core';
+import type { LayerSelection } from './layers.ts';
+
+/** Names of complete calibration settings. */
+export const RECIPES = {
+  default: PAPER_RECIPE,
+  paper: PAPER_RECIPE,
+  'published-code': PUBLISHED_CODE_RECIPE,
+} as const satisfies Record<string, CalibrationOptions>;
+export type RecipeName = keyof typeof RECIPES;
+
+/** How much the calibration may do. */
+export interface CalibrationBudget {
+  readonly trajectories: number;
+  /** Sampling steps of each trajectory; one optimizer step each. */
+  readonly steps: number;
+  /** Images of each trajectory. */
+  readonly batch: number;
+  readonly cfgScale: number;
+  readonly nullShare: number;
+}
+
+/** Everything that decides what an artefact holds; equal settings and source give equal bytes. */
+export interface QuantizeSettings extends LayerSelection {
+  readonly method: 'vq' | 'vq4dit';
+  /** Nominal bits per weight, log2(k) / d. */
+  readonly bits: number;
+  readonly seed: number;
+  readonly codebookDType: 'F16' | 'F32';
+  readonly maxIterations: number;
+  readonly recipe: RecipeName;
+  readonly calibration: CalibrationOptions;
+  readonly budget: CalibrationBudget;
+}
+
+/** Settings of a plain `vq4dit quantize <model> <out>`. */
+export const DEFAULT_SETTINGS: QuantizeSettings = {
+  method: 'vq4dit',
+  bits: 2,
+  ...RATES[2],
+  include: [],
+  exclude: [],
+  splitQkv: true,
+  seed: 0,
+  codebookDType: 'F16',
+  maxIterations: 100,
+  recipe: 'default',
+  calibration: RECIPES.default,
+  budget: { trajectories: 20, steps: 20, batch: 8, cfgScale: 1, nullShare: 0.15 },
+};

@@ -1,0 +1,161 @@
+import { mkdir } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { type ModelFile, writeArtefact } from '@vq4dit/checkpoint';
+import {
+  type CalibratedWeight,
+  type CalibrationProgress,
+  calibrate,
+  InterruptedError,
+  type LayerStart,
+  startLayer,
+  type TensorOps,
+  VectorQuantizer,
+  type VqWeight,
+  type WeightMatrix,
+} from '@vq4dit/core';
+import { DiTWeights, ditBlockStack, zeroDataSource } from '@vq4dit/dit';
+import { type LayerPlan, planLayers } from './layers.ts';
+import type { QuantizeSettings } from './options.ts';
+import { WorkFolder } from './work-folder.ts';
+
+/** One quantization job. */
+export interface QuantizeJob {
+  readonly model: ModelFile;
+  /** Folder of the artefact. */
+  readonly out: string;
+  readonly settings: QuantizeSettings;
+  /** Where the calibration runs; asked for only when there is one. */
+  readonly ops: () => Promise<TensorOps>;
+  readonly signal?: AbortSignal;
+  onLayer?(done: number, total: number, name: string): void;
+  onCalibration?(progress: CalibrationProgress): void;
+}
+
+/** What a job took and gave. */
+export interface QuantizeResult {
+  readonly out: string;
+  readonly layers: number;
+  /** Weights in the quantized matrices. */
+  readonly quantizedWeights: number;
+  /** Bits per quantized weight, codebooks included. */
+  readonly bitsPerWeight: number;
+  /** Layers whose codebook did not fit into the asked element type and is stored as F32. */
+  readonly widened: readonly string[];
+  readonly seconds: { readonly vq: number; readonly calibration: number; readonly write: number };
+}
+
+/**
+ * Quantizes a model into an artefact. What is finished is kept beside the output until the artefact
+ * is complete, so the same call goes on after an interruption and gives the same bytes.
+ *
+ * @throws InterruptedError when the signal is aborted
+ */
+export async function runQuantize(job: QuantizeJob): Promise<QuantizeResult> {
+  const { model, settings, signal } = job;
+  const plans = planLayers(model.config, settings);
+  const identity = { version: 1, source: await model.sha256(), settings };
+  await mkdir(dirname(resolve(job.out)), { recursive: true });
+  const work = await WorkFolder.open(`${resolve(job.out)}.work`, identity);
+
+  const started = performance.now();
+  await quantizeLayers(job, plans, work);
+  const quantized = performance.now();
+  const calibrated =
+    settings.method === 'vq4dit' ? await calibrateLayers(job, plans, work) : undefined;
+  const trained = performance.now();
+
+  const written = await writeArtefact(job.out, {
+    model,
+    layers: plans.map((plan) => ({
+      ...plan,
+      load: async () => calibrated?.get(plan.name)?.weight ?? (await work.readLayer(plan))!,
+    })),
+    ...(calibrated && {
+      biases: new Map([...calibrated].map(([name, { bias }]) => [`${name}.bias`, bias])),
+    }),
+    codewords: settings.codewords,
+    subvector: settings.subvector,
+    codebookDType: settings.codebookDType,
+    method: settings.method,
+    seed: settings.seed,
+    ...(calibrated && { candidates: settings.calibration.candidates }),
+    ...(signal && { signal }),
+  });
+  await work.remove();
+  const seconds = {
+    vq: (quantized - started) / 1000,
+    calibration: (trained - quantized) / 1000,
+    write: (performance.now() - trained) / 1000,
+  };
+  return {
+    out: job.out,
+    layers: plans.length,
+    quantizedWeights: written.quantizedWeights,
+    bitsPerWeight: written.bitsPerWeight,
+    widened: written.widened,
+    seconds,
+  };
+}
+
+/** K-means, one layer at a time, so that memory is bounded by the largest layer. */
+async function quantizeLayers(job: QuantizeJob, plans: LayerPlan[], work: WorkFolder) {
+  const { settings, signal } = job;
+  const quantizer = new VectorQuantizer({ ...settings });
+  for (const [i, plan] of plans.entries()) {
+    if (signal?.aborted) throw stopped(job);
+    if (!(await work.readLayer(plan))) {
+      const weight = await quantizer.quantize(await readMatrix(job.model, plan), signal);
+      await work.writeLayer(weight);
+    }
+    job.onLayer?.(i + 1, plans.length, plan.name);
+  }
+}
+
+async function readMatrix(model: ModelFile, plan: LayerPlan): Promise<WeightMatrix> {
+  return { ...plan, data: await model.readFloat32(`${plan.name}.weight`) };
+}
+
+async function calibrateLayers(
+  job: QuantizeJob,
+  plans: LayerPlan[],
+  work: WorkFolder,
+): Promise<Map<string, CalibratedWeight>> {
+  const { model, settings, signal } = job;
+  const { budget, calibration } = settings;
+  const layers = new Map<string, LayerStart>();
+  for (const plan of plans) {
+    if (signal?.aborted) throw stopped(job);
+    const weight: VqWeight = (await work.readLayer(plan))!;
+    const bias = await model.readFloat32(`${plan.name}.bias`);
+    const matrix = await readMatrix(model, plan);
+    layers.set(plan.name, await startLayer(matrix, weight, bias, calibration, signal));
+  }
+  const ops = await job.ops();
+  const weights = await DiTWeights.load(ops, model.config, model);
+  try {
+    const resume = await work.readCalibration();
+    return await calibrate(ops, {
+      stack: ditBlockStack(weights, new Set(layers.keys())),
+      source: zeroDataSource(weights, {
+        ...budget,
+        seed: settings.seed,
+        ...(signal && { signal }),
+      }),
+      layers,
+      trajectories: budget.trajectories,
+      options: calibration,
+      onTrajectory: (state) => work.writeCalibration(state),
+      ...(job.onCalibration && { onProgress: job.onCalibration }),
+      ...(resume && { resume }),
+      ...(signal && { signal }),
+    });
+  } finally {
+    weights.dispose();
+  }
+}
+
+function stopped(job: QuantizeJob): InterruptedError {
+  return new InterruptedError(
+    `Stopped; what is finished is in ${join(`${job.out}.work`)}. Run the same command again to go on.`,
+  );
+}
