@@ -54,6 +54,13 @@ function bytesOf(array: Float32Array | Uint16Array): Uint8Array {
   return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 }
 
+/** Compares large runs of bytes without the cost of comparing them as lists. */
+export function expectSameBytes(actual: Uint8Array, expected: Uint8Array): void {
+  expect(actual.byteLength).toBe(expected.byteLength);
+  const different = Buffer.compare(actual, expected) !== 0;
+  expect(different ? actual.findIndex((byte, i) => byte !== expected[i]) : -1).toBe(-1);
+}
+
 export function fixture(name: string): string {
   return new URL(`../fixtures/${name}`, import.meta.url).pathname;
 }
