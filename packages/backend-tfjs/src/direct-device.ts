@@ -39,7 +39,12 @@ export class DirectDevice implements TfDevice {
     this.backend = tf.findBackend(name);
     if (name === 'wasm') {
       const wasm = this.backend as unknown as WasmBackend;
-      this.check = (x) => refuseNull(x, wasm.getMemoryOffset(x.dataId));
+      this.check = (x) => {
+        if (isInHeap(wasm, x)) return x;
+        throw new VqError(
+          `The WebAssembly heap has no room for a tensor of shape [${x.shape.join(', ')}]; use smaller batches or another backend.`,
+        );
+      };
       this.host = {
         allocate: (shape, dtype) => this.check(wasm.makeOutput([...shape], dtype)),
         values: (x) => wasm.typedArrayFromHeap(x),
@@ -98,10 +103,17 @@ function zeros(shape: Shape, dtype: DType): HostValues {
   return dtype === 'int32' ? new Int32Array(size) : new Float32Array(size);
 }
 
-/** TensorFlow.js does not look at what `malloc` returns, and would go on with data at address 0. */
-function refuseNull(x: TensorInfo, memoryOffset: number): TensorInfo {
-  if (memoryOffset !== 0) return x;
-  throw new VqError(
-    `The WebAssembly heap has no room for a tensor of shape [${x.shape.join(', ')}]; use smaller batches or another backend.`,
-  );
+/**
+ * TensorFlow.js does not look at what `malloc` returns. When the heap is full that is 0, or (seen
+ * with 3 of 4 GiB in use) an address near the end of the heap.
+ */
+function isInHeap(wasm: WasmBackend, x: TensorInfo): boolean {
+  if (wasm.getMemoryOffset(x.dataId) === 0) return false;
+  try {
+    wasm.typedArrayFromHeap(x);
+    return true;
+  } catch (error) {
+    if (error instanceof RangeError) return false;
+    throw error;
+  }
 }

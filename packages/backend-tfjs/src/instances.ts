@@ -3,7 +3,8 @@ import { BackendUnavailableError } from '@vq4dit/core';
 import { createTfjsBackend, type TfjsBackendOptions } from './backend.ts';
 import type { TensorInfo, Tf } from './tf.ts';
 
-type InstanceOptions = Omit<TfjsBackendOptions, 'tf' | 'backendName'>;
+/** Options of a backend whose TensorFlow.js is loaded for you. */
+export type InstanceOptions = Omit<TfjsBackendOptions, 'tf' | 'backendName'>;
 
 /**
  * TensorFlow.js on WebAssembly, from the packages `@tensorflow/tfjs-core` and
