@@ -134,7 +134,7 @@ export class TensorOps {
   /** A second tensor over the same buffer, with its own lifetime. */
   alias(x: Tensor): Tensor {
     this.check('alias', x);
-    return this.track(this.context.runtime.alias(x));
+    return this.recorded(this.track(this.context.runtime.alias(x)), reshapeRule, [x], undefined);
   }
 
   // ---------------------------------------------------------------- data in and out
@@ -145,9 +145,15 @@ export class TensorOps {
     return this.upload(data, shape, 'float32');
   }
 
-  /** Uploads int32 values; their range is remembered for later bounds checks. */
+  /**
+   * Uploads int32 values; their range is remembered for later bounds checks.
+   *
+   * @throws IndexError for a number that is not a 32-bit integer
+   */
   indices(values: Int32Array | readonly number[], shape: Shape): Tensor {
     const data = values instanceof Int32Array ? values : Int32Array.from(values);
+    const bad = values === data ? undefined : values.find((value, i) => value !== data[i]);
+    if (bad !== undefined) throw new IndexError(`indices: ${bad} is not a 32-bit integer.`);
     let min = Number.POSITIVE_INFINITY;
     let max = Number.NEGATIVE_INFINITY;
     for (const value of data) {

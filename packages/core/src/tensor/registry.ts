@@ -48,7 +48,11 @@ export class BackendRegistry {
         this.list()
           .map((r) => r.id)
           .join(', ') || 'none';
-      throw new BackendUnavailableError(`No backend is called "${id}"; registered: ${known}.`);
+      const problem =
+        id === undefined
+          ? 'No registered backend may be chosen without its name'
+          : `No backend is called "${id}"`;
+      throw new BackendUnavailableError(`${problem}; registered: ${known}.`);
     }
     const reasons: string[] = [];
     for (const candidate of candidates) {

@@ -62,13 +62,11 @@ export function broadcastShapes(a: Shape, b: Shape, where: string): number[] {
 export function resolveReshape(from: Shape, to: Shape, where: string): number[] {
   const size = sizeOf(from);
   const unknown = to.indexOf(-1);
+  const known = to.filter((_, i) => i !== unknown);
+  checkShape(known, where);
   const out = [...to];
-  if (unknown >= 0) {
-    const known = sizeOf(to.filter((_, i) => i !== unknown));
-    out[unknown] = size / known;
-  }
-  checkShape(out, where);
-  if (sizeOf(out) !== size) {
+  if (unknown >= 0) out[unknown] = size / sizeOf(known);
+  if (sizeOf(out) !== size || !out.every(Number.isInteger)) {
     throw new ShapeError(
       `${where}: ${formatShape(from)} has ${size} elements and cannot become ${formatShape(to)}.`,
     );
