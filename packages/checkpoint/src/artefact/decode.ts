@@ -105,9 +105,14 @@ function encode(values: Float32Array, dtype: 'F32' | 'F16', what: string): Uint8
   return littleEndianBytes(halves);
 }
 
-/** The same tensors under the names of diffusers; q, k and v are cut out of `attn.qkv`. */
+/**
+ * The same tensors under the names of diffusers; q, k and v are cut out of `attn.qkv`. That is
+ * decoded once and kept until its last part is written, which the order of the file, by names,
+ * makes soon: never more than one block's at a time.
+ */
 function renamed(tensors: readonly TensorToWrite[], depth: number): TensorToWrite[] {
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
+  const kept = new Map<string, { readonly bytes: Uint8Array; left: number }>();
   return diffusersTensors([...byName.keys()], depth).map(({ name, from, part, parts }) => {
     const { dtype, shape, data } = byName.get(from)!;
     return {
@@ -115,13 +120,22 @@ function renamed(tensors: readonly TensorToWrite[], depth: number): TensorToWrit
       dtype,
       shape: [shape[0]! / parts, ...shape.slice(1)],
       data: async () => {
-        const bytes = await data();
-        if (!(bytes instanceof Uint8Array)) throw new DTypeError(`${from} comes in pieces.`);
-        const length = bytes.byteLength / parts;
-        return bytes.subarray(part * length, (part + 1) * length);
+        if (parts === 1) return data();
+        const whole = kept.get(from) ?? { bytes: await bytesOf(data, from), left: parts };
+        whole.left--;
+        if (whole.left > 0) kept.set(from, whole);
+        else kept.delete(from);
+        const length = whole.bytes.byteLength / parts;
+        return whole.bytes.subarray(part * length, (part + 1) * length);
       },
     };
   });
+}
+
+async function bytesOf(data: TensorToWrite['data'], name: string): Promise<Uint8Array> {
+  const bytes = await data();
+  if (!(bytes instanceof Uint8Array)) throw new DTypeError(`${name} comes in pieces.`);
+  return bytes;
 }
 
 function reported(
