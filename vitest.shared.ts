@@ -6,6 +6,11 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config';
  */
 const conditions = ['@vq4dit/source', 'module', 'node', 'import', 'default'];
 
+/** `npm test` sums these up; everywhere else the usual report is enough. */
+const reporters: NonNullable<ViteUserConfig['test']>['reporters'] = process.env.VQ4DIT_TEST_REPORT
+  ? ['default', ['json', { outputFile: process.env.VQ4DIT_TEST_REPORT }]]
+  : ['default'];
+
 export function packageTestConfig(test: ViteUserConfig['test'] = {}): ViteUserConfig {
   return defineConfig({
     resolve: { conditions },
@@ -16,6 +21,7 @@ export function packageTestConfig(test: ViteUserConfig['test'] = {}): ViteUserCo
       pool: 'forks',
       maxWorkers: 2,
       testTimeout: 60_000,
+      reporters,
       setupFiles: [new URL('./vitest.setup.ts', import.meta.url).pathname],
       ...test,
     },

@@ -5,6 +5,7 @@ export {
   PickleRecord,
   PickleTuple,
   type PickleValue,
+  type Spend,
   TorchStorage,
   TorchTensor,
 } from './pickle-value.ts';

@@ -1,11 +1,11 @@
 import { FileFormatError } from '@vq4dit/core';
 import { PickleRecord, type PickleValue, TorchTensor } from './pickle-value.ts';
 
-/** Where a checkpoint keeps the weights; the first of these that holds tensors is taken. */
-export const STATE_DICT_KEYS = ['ema', 'model', 'state_dict'] as const;
-
 /** Key under which a checkpoint may keep the weights. */
-export type StateDictKey = (typeof STATE_DICT_KEYS)[number];
+export type StateDictKey = 'ema' | 'model' | 'state_dict';
+
+/** Where a checkpoint keeps the weights; the first of these that holds tensors is taken. */
+export const STATE_DICT_KEYS: readonly StateDictKey[] = ['ema', 'model', 'state_dict'];
 
 /** The weights of a checkpoint and the place where they were found. */
 export interface StateDict {

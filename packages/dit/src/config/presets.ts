@@ -10,7 +10,8 @@ const SIZES = {
 } as const;
 const PATCHES = [2, 4, 8] as const;
 
-export type DiTPresetName = `DiT-${keyof typeof SIZES}/${(typeof PATCHES)[number]}`;
+/** Size and patch, as the paper names its models. */
+export type DiTPresetName = `DiT-${'S' | 'B' | 'L' | 'XL'}/${2 | 4 | 8}`;
 
 /** `DiT-S/2` to `DiT-XL/8`. */
 export const DIT_PRESETS: readonly DiTPresetName[] = (['S', 'B', 'L', 'XL'] as const).flatMap(

@@ -19,7 +19,7 @@ export interface ForwardOptions {
  * @param x noisy images [N, C, H, W]
  * @param t timesteps of the original process, one per image
  * @param y labels, one per image; `config.numClasses` is the null label
- * @returns [N, C or 2C, H, W]: predicted noise, then variance where sigma is learned
+ * @returns predicted noise, then variance where sigma is learned, [N, C or 2C, H, W]
  */
 export function ditForward(
   ops: TensorOps,

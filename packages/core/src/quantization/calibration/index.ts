@@ -7,6 +7,7 @@ export {
 export {
   CalibratedLayer,
   type CalibratedWeight,
+  type LayerLeaves,
   type LayerStart,
   type LayerState,
 } from './layer.ts';
