@@ -7,7 +7,7 @@
 import { parseArgs } from 'node:util';
 import { writeSafetensors } from '@vq4dit/checkpoint';
 import { RandomStream, sizeOf } from '@vq4dit/core';
-import { DIT_PRESETS, ditPreset, expectedTensors } from '@vq4dit/dit';
+import { DIT_PRESETS, ditPreset, expectedTensors, isDiTPreset } from '@vq4dit/dit';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -17,9 +17,9 @@ const { values, positionals } = parseArgs({
   },
 });
 const [preset, out] = positionals;
-if (!preset || !out || !(preset in DIT_PRESETS)) {
+if (!preset || !out || !(isDiTPreset(preset))) {
   console.error(
-    `usage: make-synthetic-dit.mjs <preset> <out.safetensors> [--image-size 256|512] [--seed n]\npresets: ${Object.keys(DIT_PRESETS).join(', ')}`,
+    `usage: make-synthetic-dit.mjs <preset> <out.safetensors> [--image-size 256|512] [--seed n]\npresets: ${DIT_PRESETS.join(', ')}`,
   );
   process.exit(2);
 }
