@@ -69,11 +69,12 @@ export class VqWeight implements QuantizedWeight, VqWeightParts {
         `${name}: ${codes.length} codes and ${codebook.length} codebook elements do not describe a ${rows} x ${columns} matrix with ${groups} x ${k} codewords of ${d}.`,
       );
     }
-    const bad = codes.findIndex((code) => code >= k);
-    if (bad >= 0) {
-      throw new IndexError(
-        `${name}: code ${codes[bad]} at position ${bad} has no codeword; the codebook has ${k}.`,
-      );
+    for (let i = 0; i < codes.length; i++) {
+      if (codes[i]! >= k) {
+        throw new IndexError(
+          `${name}: code ${codes[i]} at position ${i} has no codeword; the codebook has ${k}.`,
+        );
+      }
     }
     this.name = name;
     this.rows = rows;
@@ -93,10 +94,12 @@ export class VqWeight implements QuantizedWeight, VqWeightParts {
   reconstruct(): Float32Array {
     const { d, k, codebook, codes, subvectorsPerGroup } = this;
     const out = new Float32Array(this.rows * this.columns);
-    for (let i = 0; i < codes.length; i++) {
-      const group = Math.floor(i / subvectorsPerGroup);
-      const from = (group * k + codes[i]!) * d;
-      for (let j = 0; j < d; j++) out[i * d + j] = codebook[from + j]!;
+    for (let group = 0; group < this.groups; group++) {
+      const end = (group + 1) * subvectorsPerGroup;
+      for (let i = group * subvectorsPerGroup; i < end; i++) {
+        const from = (group * k + codes[i]!) * d;
+        for (let j = 0; j < d; j++) out[i * d + j] = codebook[from + j]!;
+      }
     }
     return out;
   }
