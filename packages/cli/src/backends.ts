@@ -15,7 +15,12 @@ export function createRegistry(): BackendRegistry {
     id: 'tfjs-cpu',
     description: 'TensorFlow.js in plain JavaScript',
     priority: 10,
-    create: () => createTfjsCpuBackend(),
+    create: async () => {
+      // Without this the library advertises its native package on stderr, even with --quiet.
+      const { enableProdMode } = await import('@tensorflow/tfjs-core');
+      enableProdMode();
+      return createTfjsCpuBackend();
+    },
   });
   registry.register({
     id: 'reference',

@@ -28,7 +28,7 @@ export async function withContext(
   const options = command.optsWithGlobals<GlobalOptions>();
   const reporter = createReporter({ json: options.json ?? false, quiet: options.quiet ?? false });
   const interrupt = interruptSignal(() =>
-    reporter.note('\nStopping at the next safe point; press Ctrl-C again to stop at once.'),
+    reporter.note('Stopping at the next safe point; press Ctrl-C again to stop at once.'),
   );
   let started: Promise<TensorOps> | undefined;
   const start = async () => {
@@ -38,15 +38,14 @@ export async function withContext(
     reporter.note(`Backend: ${backend.id} (${backend.info().device})`);
     return new TensorOps(backend);
   };
+  const ops = () => {
+    started ??= start();
+    return started;
+  };
   try {
-    await body({
-      reporter,
-      signal: interrupt.signal,
-      ops: () => {
-        started ??= start();
-        return started;
-      },
-    });
+    // Asked for one device: not having it is an error at once, also where little needs a device.
+    if (options.backend !== undefined || options.requireGpu) await ops();
+    await body({ reporter, signal: interrupt.signal, ops });
   } finally {
     interrupt.release();
     await started?.then((ops) => ops.backend.close()).catch(() => undefined);

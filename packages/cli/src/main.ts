@@ -11,6 +11,7 @@ const BUG = 70;
 
 /** Runs one command and gives the exit code; never throws. */
 export async function main(args: readonly string[]): Promise<number> {
+  process.stdout.on('error', quitOnClosedPipe);
   const file = new URL('../package.json', import.meta.url);
   const { version } = JSON.parse(await readFile(file, 'utf8')) as { version: string };
   const program = createProgram(version);
@@ -36,4 +37,11 @@ function exitCode(error: unknown): number {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   process.stderr.write(`vq4dit: unexpected error, please report it:\n${text}\n`);
   return BUG;
+}
+
+/** `vq4dit inspect ... | head` closes the pipe early, which is no error; a full disk is one. */
+function quitOnClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') process.exit(0);
+  process.stderr.write(`vq4dit: the result could not be written: ${error.message}.\n`);
+  process.exit(FAILED);
 }

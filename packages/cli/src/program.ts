@@ -11,15 +11,16 @@ import { verifyCommand } from './commands/verify.ts';
 export function createProgram(version: string): Command {
   const program = new Command('vq4dit')
     .description(
-      'Makes Diffusion Transformers small: post-training vector quantization to about 2 bits per weight,\n' +
-        'without data.',
+      'Makes Diffusion Transformers small: post-training vector quantization to about 2 bits\n' +
+        'per weight, without data.',
     )
     .version(version)
     .option('--backend <id>', 'tensor backend; see doctor. Default: the best that runs here')
     .option('--require-gpu', 'fail where the backend would run on a CPU')
     .option('--json', 'print the result as JSON on stdout')
     .option('--quiet', 'no progress and no notes on stderr')
-    .showHelpAfterError('(add --help for what is possible)')
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({ outputError: (text, write) => write(usageError(text)) })
     .addHelpText(
       'after',
       `
@@ -40,4 +41,14 @@ A first run:
   ];
   for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
   return program;
+}
+
+/** One line in the form of all other errors; commander's may have a second one, with a suggestion. */
+function usageError(text: string): string {
+  const line = text
+    .replace(/^error: /, '')
+    .trim()
+    .replace(/\s*\n\s*/g, ' ')
+    .replace(/\.$/, '');
+  return `vq4dit: ${line}; --help says what is possible.\n`;
 }

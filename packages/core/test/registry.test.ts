@@ -85,7 +85,7 @@ describe('registry', () => {
       judge: { priority: -1 },
     });
     await expect(registry.init()).rejects.toThrow(
-      'No backend could be started. cuda: no driver | webgl: no display',
+      'No backend could be started: cuda: no driver; webgl: no display.',
     );
   });
 

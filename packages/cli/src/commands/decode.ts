@@ -3,6 +3,7 @@ import { ArgumentError } from '@vq4dit/core';
 import { Command, Option } from 'commander';
 import { type CommandContext, withContext } from '../context.ts';
 import { sizeOnDisk } from '../model-size.ts';
+import { checkNoInput } from '../output.ts';
 import { formatBytes } from '../terminal/reporter.ts';
 
 interface DecodeFlags {
@@ -47,6 +48,7 @@ async function decode(
         `${quantized} is a plain checkpoint already; there is nothing to decode.`,
       );
     }
+    await checkNoInput(out, model.files);
     await decodeArtefact(model, out, { ...flags, signal });
     const bytes = await sizeOnDisk(out);
     reporter.result({ out, bytes, ...flags }, () => `Wrote ${out}, ${formatBytes(bytes)}.`);

@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openModel, writeFileAtomic } from '@vq4dit/checkpoint';
@@ -6,7 +5,8 @@ import { demoModel } from '@vq4dit/demo-model';
 import { Command } from 'commander';
 import { type CommandContext, withContext } from '../context.ts';
 import { sizeOnDisk } from '../model-size.ts';
-import { DEFAULT_SETTINGS, type QuantizeSettings } from '../quantize/options.ts';
+import { checkOutputFolder } from '../output.ts';
+import { ARTEFACT_FILES, DEFAULT_SETTINGS, type QuantizeSettings } from '../quantize/options.ts';
 import { encodeGrid } from '../sample/grid.ts';
 import { integer } from '../terminal/parse.ts';
 import { formatBytes, formatNumber, formatSeconds, formatTable } from '../terminal/reporter.ts';
@@ -59,7 +59,7 @@ export function demoCommand(): Command {
 async function demo(context: CommandContext, flags: DemoFlags): Promise<void> {
   const { reporter } = context;
   const source = fileURLToPath(demoModel.checkpoint);
-  await mkdir(flags.out, { recursive: true });
+  await checkOutputFolder(join(flags.out, 'vq'), ARTEFACT_FILES, []);
   const settings: QuantizeSettings = {
     ...DEFAULT_SETTINGS,
     seed: flags.seed,
@@ -83,6 +83,7 @@ async function demo(context: CommandContext, flags: DemoFlags): Promise<void> {
     {
       ...{ perLabel: 1, steps: flags.samplingSteps, cfg: 1.5, method: 'ddpm', eta: 0, batch: 20 },
       seed: flags.seed,
+      picture: true,
     },
   );
   const picture = join(flags.out, 'compare.png');

@@ -1,7 +1,7 @@
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { Command } from 'commander';
 import { createRegistry } from '../backends.ts';
-import { type CommandContext, type GlobalOptions, withContext } from '../context.ts';
+import { type CommandContext, withContext } from '../context.ts';
 import { formatBytes, formatTable } from '../terminal/reporter.ts';
 
 export function doctorCommand(): Command {
@@ -9,19 +9,12 @@ export function doctorCommand(): Command {
     .summary('say what this machine can run, and why not')
     .description('Tries to start every backend and gives the reason where one cannot run.')
     .action((_flags: unknown, command: Command) =>
-      withContext(command, (context) => doctor(context, command.optsWithGlobals())),
+      withContext(command, (context) => doctor(context)),
     );
 }
 
-async function doctor({ reporter }: CommandContext, options: GlobalOptions): Promise<void> {
+async function doctor({ reporter }: CommandContext): Promise<void> {
   const registry = createRegistry();
-  if (options.backend !== undefined || options.requireGpu) {
-    // Asked for one device: not having it is an error, here as in every other command.
-    const backend = await registry.init(options.backend, {
-      requireGpu: options.requireGpu ?? false,
-    });
-    await backend.close();
-  }
   const backends = await registry.probe();
   const usual = registry
     .list()

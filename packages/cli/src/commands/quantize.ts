@@ -3,6 +3,7 @@ import { type CalibrationOptions, RATES } from '@vq4dit/core';
 import { Command, Option } from 'commander';
 import { type CommandContext, withContext } from '../context.ts';
 import { sizeOnDisk } from '../model-size.ts';
+import { describeClamped } from '../quantize/layers.ts';
 import {
   DEFAULT_SETTINGS,
   type QuantizeSettings,
@@ -154,11 +155,17 @@ async function quantize(
         `Wrote ${out}: ${formatBytes(bytes)} on disk (was ${formatBytes(original)}), ` +
         `${result.bitsPerWeight.toFixed(3)} bits per quantized weight with codebooks, ` +
         `${result.layers} layers, ${formatSeconds(sum(result.seconds))}.\n` +
+        widenedText(result.widened) +
         `Next: vq4dit sample ${modelPath} ${out} --out grid.png`,
     );
   } finally {
     await model.close();
   }
+}
+
+function widenedText(layers: readonly string[]): string {
+  if (layers.length === 0) return '';
+  return `Codebooks stored as F32, because F16 would overflow: ${layers.join(', ')}.\n`;
 }
 
 /** Runs a job with a bar for each stage. */
@@ -182,6 +189,10 @@ export async function quantizeWithProgress(
         bar?.task.end();
         bar = undefined;
         return ops();
+      },
+      onPlan: (plans) => {
+        const clamped = describeClamped(plans, job.settings.codewords);
+        if (clamped) reporter.note(clamped);
       },
       onLayer: (done, total, name) => show('K-means', done, total, name),
       onCalibration: ({ step, steps, blockError, penalty, hardLayers, layers }) =>

@@ -1,4 +1,5 @@
 import {
+  type ModelFile,
   openModel,
   type TensorToWrite,
   writeFileAtomic,
@@ -8,8 +9,9 @@ import { ArgumentError } from '@vq4dit/core';
 import { DiTWeights } from '@vq4dit/dit';
 import { Command, Option } from 'commander';
 import { type CommandContext, withContext } from '../context.ts';
+import { checkOutputFile } from '../output.ts';
 import { checkComparable, draw } from '../sample/draw.ts';
-import { encodeGrid, type ImageBatch } from '../sample/grid.ts';
+import { checkPicture, encodeGrid, type ImageBatch } from '../sample/grid.ts';
 import { parseLabels } from '../sample/labels.ts';
 import { integer, number } from '../terminal/parse.ts';
 import { formatSeconds } from '../terminal/reporter.ts';
@@ -69,7 +71,15 @@ async function sampleModels(
     throw new ArgumentError(`--out ${flags.out}: the name must end in .png or .safetensors.`);
   }
   const started = performance.now();
-  const { rows, labels, models } = await drawModels(context, paths, flags);
+  const picture = flags.out.endsWith('.png');
+  if (flags.eta > 0 && flags.method !== 'ddim') {
+    throw new ArgumentError(`--eta ${flags.eta} is for DDIM only; add --method ddim.`);
+  }
+  const { rows, labels, models } = await drawModels(context, paths, {
+    ...flags,
+    picture,
+    check: (files) => checkOutputFile(flags.out, files),
+  });
   await writeImages(
     flags.out,
     models,
@@ -80,28 +90,36 @@ async function sampleModels(
   const seconds = (performance.now() - started) / 1000;
   reporter.result({ out: flags.out, models: paths, labels, seconds }, () => {
     const legend = paths.map((path, i) => `  ${i + 1}. ${path}`);
-    const lines =
-      paths.length > 1
-        ? ['Rows, from the top (repeated for each image of a label):', ...legend]
-        : [];
+    const lines = paths.length > 1 ? ['Rows, from the top:', ...legend] : [];
     return [`Wrote ${flags.out} in ${formatSeconds(seconds)}.`, ...lines].join('\n');
   });
+}
+
+/** What {@link drawModels} draws. */
+interface DrawFlags extends Omit<SampleFlags, 'out' | 'scale'> {
+  /** Whether it must be something that a PNG can show. */
+  readonly picture: boolean;
+  /** Checks made before anything is drawn, with the files that the models are read from. */
+  readonly check?: (files: readonly string[]) => Promise<void>;
 }
 
 /** The same labels and noise through every model, one model in memory at a time. */
 export async function drawModels(
   context: CommandContext,
   paths: readonly string[],
-  flags: Omit<SampleFlags, 'out' | 'scale'>,
+  flags: DrawFlags,
 ): Promise<{ rows: ImageBatch[]; labels: number[]; models: readonly string[] }> {
-  const ops = await context.ops();
   const options = flags.config ? { configPath: flags.config } : {};
-  const files = await Promise.all(paths.map((path) => openModel(path, options)));
+  const files: ModelFile[] = [];
   try {
-    checkComparable(files.map(({ config }) => ({ config, lookup: noWeights })));
+    for (const path of paths) files.push(await openModel(path, options));
+    checkComparable(files.map((file) => file.config));
     const { config, classNames } = files[0]!;
+    if (flags.picture) checkPicture(config.inChannels);
     const chosen = parseLabels(flags.labels, config, classNames);
     const labels = chosen.flatMap((label) => new Array<number>(flags.perLabel).fill(label));
+    await flags.check?.(files.flatMap((file) => file.files));
+    const ops = await context.ops();
     const task = context.reporter.task('Sampling', files.length * labels.length * flags.steps);
     const rows: ImageBatch[] = [];
     try {
@@ -126,10 +144,6 @@ export async function drawModels(
     await Promise.all(files.map((file) => file.close()));
   }
 }
-
-const noWeights = () => {
-  throw new Error('no weights are loaded');
-};
 
 /** Writes a grid or the raw values, whole or not at all. */
 async function writeImages(

@@ -75,7 +75,7 @@ function weightText({ layers, total, changed, bitsPerWeight }: WeightReport): st
     layers.map(({ name, mse, sqnr, used, codewords }) => [
       name,
       formatNumber(mse),
-      sqnr.toFixed(2),
+      sqnr?.toFixed(2) ?? 'exact',
       `${used} of ${codewords}`,
     ]),
   );
@@ -83,7 +83,7 @@ function weightText({ layers, total, changed, bitsPerWeight }: WeightReport): st
     changed.length > 0
       ? `${changed.length} other tensors differ: ${summary(changed)}`
       : 'All other tensors are the same';
-  return `${table}\nAll weights: MSE ${formatNumber(total.mse)}, SQNR ${total.sqnr.toFixed(2)} dB, ${bitsPerWeight.toFixed(3)} bits per weight with codebooks. ${biases}.`;
+  return `${table}\nAll weights: MSE ${formatNumber(total.mse)}, SQNR ${total.sqnr === undefined ? 'exact' : `${total.sqnr.toFixed(2)} dB`}, ${bitsPerWeight.toFixed(3)} bits per weight with codebooks. ${biases}.`;
 }
 
 function summary(names: readonly string[]): string {

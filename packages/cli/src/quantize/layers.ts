@@ -13,6 +13,8 @@ export interface LayerPlan {
   /** Codewords of each codebook, after clamping. */
   readonly k: number;
   readonly d: number;
+  /** Sub-vectors of each codebook. */
+  readonly subvectors: number;
 }
 
 /** Which layers are quantized, and with which codebooks. */
@@ -30,16 +32,22 @@ export interface LayerSelection {
  * The linear layers of the blocks that the globs select; embedders and final layer always stay in
  * floating point.
  *
- * @throws ArgumentError where nothing is left, a glob matches nothing or d does not divide a row
+ * @param candidates fewest codewords that each codebook must have
+ * @throws ArgumentError where nothing is left, a glob matches nothing, d does not divide a row, or a
+ *   layer is too small for the candidates
  */
-export function planLayers(config: DiTConfig, selection: LayerSelection): LayerPlan[] {
+export function planLayers(
+  config: DiTConfig,
+  selection: LayerSelection,
+  candidates = 1,
+): LayerPlan[] {
   const { include, exclude, codewords, subvector: d } = selection;
   const shapes = blockLinearShapes(config);
   const all = Array.from({ length: config.depth }, (_, block) =>
     BLOCK_LINEARS.map((linear) => ({ name: blockLayer(block, linear), linear })),
   ).flat();
   for (const glob of [...include, ...exclude]) {
-    if (!all.some(({ name }) => picomatch(glob)(name))) {
+    if (glob === '' || !all.some(({ name }) => picomatch(glob)(name))) {
       throw new ArgumentError(
         `The pattern "${glob}" matches no layer; layers are called ${all[0]?.name} to ${all.at(-1)?.name}.`,
       );
@@ -59,7 +67,25 @@ export function planLayers(config: DiTConfig, selection: LayerSelection): LayerP
       );
     }
     const groups = linear === 'attn.qkv' && selection.splitQkv ? 3 : 1;
-    const k = clampCodewords(codewords, (rows * columns) / (d * groups));
-    return { name, rows, columns, groups, k, d };
+    const subvectors = (rows * columns) / (d * groups);
+    const k = clampCodewords(codewords, subvectors);
+    if (k < candidates) {
+      throw new ArgumentError(
+        `${name}: ${candidates} candidates cannot be taken from a codebook of ${k} codewords for ${subvectors} sub-vectors; choose fewer --candidates, a shorter --subvector or more --codewords.`,
+      );
+    }
+    return { name, rows, columns, groups, k, d, subvectors };
   });
+}
+
+/** One line about the layers that are too small for the codebooks that were asked for, if any. */
+export function describeClamped(
+  plans: readonly LayerPlan[],
+  codewords: number,
+): string | undefined {
+  const clamped = plans.filter(({ k }) => k < codewords);
+  if (clamped.length === 0) return undefined;
+  const some = clamped.slice(0, 3).map(({ name, k, subvectors }) => `${name} ${k} (${subvectors})`);
+  const more = clamped.length > some.length ? `, and ${clamped.length - some.length} more` : '';
+  return `Fewer than ${codewords} codewords, for lack of sub-vectors (their number in brackets): ${some.join(', ')}${more}.`;
 }

@@ -1,12 +1,16 @@
 import { type CalibrationOptions, PAPER_RECIPE, PUBLISHED_CODE_RECIPE, RATES } from '@vq4dit/core';
 import type { LayerSelection } from './layers.ts';
 
+/** What an artefact's folder holds. */
+export const ARTEFACT_FILES = ['model.safetensors', 'config.json'] as const;
+
 /** Names of complete calibration settings. */
 export const RECIPES = {
   default: PAPER_RECIPE,
   paper: PAPER_RECIPE,
   'published-code': PUBLISHED_CODE_RECIPE,
 } as const satisfies Record<string, CalibrationOptions>;
+/** A value of `--recipe`; see {@link CalibrationOptions} for what the recipes differ in. */
 export type RecipeName = keyof typeof RECIPES;
 
 /** How much the calibration may do. */

@@ -1,7 +1,7 @@
-import { mkdir } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { type ModelFile, writeArtefact } from '@vq4dit/checkpoint';
 import {
+  ArgumentError,
   type CalibratedWeight,
   type CalibrationProgress,
   calibrate,
@@ -14,8 +14,10 @@ import {
   type WeightMatrix,
 } from '@vq4dit/core';
 import { DiTWeights, ditBlockStack, zeroDataSource } from '@vq4dit/dit';
+import { checkOutputFolder } from '../output.ts';
+import { checkFinite } from './finite.ts';
 import { type LayerPlan, planLayers } from './layers.ts';
-import type { QuantizeSettings } from './options.ts';
+import { ARTEFACT_FILES, type QuantizeSettings } from './options.ts';
 import { WorkFolder } from './work-folder.ts';
 
 /** One quantization job. */
@@ -27,7 +29,11 @@ export interface QuantizeJob {
   /** Where the calibration runs; asked for only when there is one. */
   readonly ops: () => Promise<TensorOps>;
   readonly signal?: AbortSignal;
+  /** Called once, before anything is computed. */
+  onPlan?(plans: readonly LayerPlan[]): void;
+  /** Called after each layer's k-means, also where it was done in an earlier run; `done` from 1. */
   onLayer?(done: number, total: number, name: string): void;
+  /** Called after every optimizer step. */
   onCalibration?(progress: CalibrationProgress): void;
 }
 
@@ -49,14 +55,40 @@ export interface QuantizeResult {
  * is complete, so the same call goes on after an interruption and gives the same bytes.
  *
  * @throws InterruptedError when the signal is aborted
+ * @throws ArgumentError where the model is quantized already, the settings do not fit it, or another
+ *   job has left its work
  */
 export async function runQuantize(job: QuantizeJob): Promise<QuantizeResult> {
-  const { model, settings, signal } = job;
-  const plans = planLayers(model.config, settings);
+  const { model, settings } = job;
+  if (model.kind !== 'checkpoint') {
+    throw new ArgumentError(`${model.name} is quantized already; quantize the original instead.`);
+  }
+  const { method, calibration } = settings;
+  const candidates = method === 'vq4dit' ? calibration.candidates : 1;
+  const plans = planLayers(model.config, settings, candidates);
+  await checkOutputFolder(job.out, ARTEFACT_FILES, model.files);
+  await checkFinite(model, new Set(plans.map(({ name }) => `${name}.weight`)));
+  job.onPlan?.(plans);
   const identity = { version: 1, source: await model.sha256(), settings };
-  await mkdir(dirname(resolve(job.out)), { recursive: true });
   const work = await WorkFolder.open(`${resolve(job.out)}.work`, identity);
+  try {
+    return await runStages(job, plans, work);
+  } catch (error) {
+    await work.removeIfUseless();
+    if (!(error instanceof InterruptedError)) throw error;
+    throw new InterruptedError(
+      `Stopped; run the same command again to go on with what is finished, which is in ${work.path}.`,
+      { cause: error },
+    );
+  }
+}
 
+async function runStages(
+  job: QuantizeJob,
+  plans: LayerPlan[],
+  work: WorkFolder,
+): Promise<QuantizeResult> {
+  const { model, settings, signal } = job;
   const started = performance.now();
   await quantizeLayers(job, plans, work);
   const quantized = performance.now();
@@ -102,8 +134,7 @@ async function quantizeLayers(job: QuantizeJob, plans: LayerPlan[], work: WorkFo
   const { settings, signal } = job;
   const quantizer = new VectorQuantizer({ ...settings });
   for (const [i, plan] of plans.entries()) {
-    if (signal?.aborted) throw stopped(job);
-    if (!(await work.readLayer(plan))) {
+    if (!(await work.hasLayer(plan))) {
       const weight = await quantizer.quantize(await readMatrix(job.model, plan), signal);
       await work.writeLayer(weight);
     }
@@ -124,7 +155,6 @@ async function calibrateLayers(
   const { budget, calibration } = settings;
   const layers = new Map<string, LayerStart>();
   for (const plan of plans) {
-    if (signal?.aborted) throw stopped(job);
     const weight: VqWeight = (await work.readLayer(plan))!;
     const bias = await model.readFloat32(`${plan.name}.bias`);
     const matrix = await readMatrix(model, plan);
@@ -133,7 +163,7 @@ async function calibrateLayers(
   const ops = await job.ops();
   const weights = await DiTWeights.load(ops, model.config, model);
   try {
-    const resume = await work.readCalibration();
+    const resume = await work.readCalibration(ops.backend.id);
     return await calibrate(ops, {
       stack: ditBlockStack(weights, new Set(layers.keys())),
       source: zeroDataSource(weights, {
@@ -144,7 +174,7 @@ async function calibrateLayers(
       layers,
       trajectories: budget.trajectories,
       options: calibration,
-      onTrajectory: (state) => work.writeCalibration(state),
+      onTrajectory: (state) => work.writeCalibration(state, ops.backend.id),
       ...(job.onCalibration && { onProgress: job.onCalibration }),
       ...(resume && { resume }),
       ...(signal && { signal }),
@@ -152,10 +182,4 @@ async function calibrateLayers(
   } finally {
     weights.dispose();
   }
-}
-
-function stopped(job: QuantizeJob): InterruptedError {
-  return new InterruptedError(
-    `Stopped; what is finished is in ${join(`${job.out}.work`)}. Run the same command again to go on.`,
-  );
 }

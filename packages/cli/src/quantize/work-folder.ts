@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   openSafetensors,
+  outputError,
   type TensorToWrite,
   writeFileAtomic,
   writeSafetensors,
@@ -11,7 +12,6 @@ import {
   ArgumentError,
   type CalibrationState,
   type LayerState,
-  OutputError,
   type ParameterState,
   VqWeight,
 } from '@vq4dit/core';
@@ -51,20 +51,35 @@ export class WorkFolder {
     try {
       await mkdir(path, { recursive: true });
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new OutputError(`${path} could not be made: ${reason}.`);
+      throw outputError(path, error);
     }
-    await writeFileAtomic(file, [new TextEncoder().encode(text)]);
-    return new WorkFolder(path);
+    const work = new WorkFolder(path);
+    try {
+      await writeFileAtomic(file, [new TextEncoder().encode(text)]);
+    } catch (error) {
+      await work.removeIfUseless();
+      throw error;
+    }
+    return work;
   }
 
   async remove(): Promise<void> {
     await rm(this.path, { recursive: true, force: true });
   }
 
+  /** Removes the folder of a job that has finished nothing yet; to be called after a failure. */
+  async removeIfUseless(): Promise<void> {
+    const names = await readdir(this.path).catch(() => []);
+    if (!names.some((name) => name.endsWith('.safetensors'))) await this.remove();
+  }
+
+  hasLayer({ name }: LayerPlan): Promise<boolean> {
+    return this.has(layerFile(name));
+  }
+
   /** A layer that was finished before, or undefined. */
   async readLayer(plan: LayerPlan): Promise<VqWeight | undefined> {
-    const arrays = await this.read(layerFile(plan.name));
+    const arrays = (await this.read(layerFile(plan.name)))?.arrays;
     if (!arrays) return undefined;
     const codes = Uint16Array.from(arrays.get('codes') as Int32Array);
     return new VqWeight({ ...plan, codebook: arrays.get('codebook') as Float32Array, codes });
@@ -81,10 +96,22 @@ export class WorkFolder {
     );
   }
 
-  /** The calibration after its last finished trajectory, or undefined. */
-  async readCalibration(): Promise<CalibrationState | undefined> {
-    const arrays = await this.read(CALIBRATION);
-    if (!arrays) return undefined;
+  /**
+   * The calibration after its last finished trajectory, or undefined.
+   *
+   * @param backend the one that is to go on; another one rounds otherwise, and the artefact would
+   *   be one that no single run gives
+   * @throws ArgumentError where another backend began
+   */
+  async readCalibration(backend: string): Promise<CalibrationState | undefined> {
+    const found = await this.read(CALIBRATION);
+    if (!found) return undefined;
+    const { arrays, metadata } = found;
+    if (metadata.backend !== backend) {
+      throw new ArgumentError(
+        `${this.path}: the calibration began on backend ${metadata.backend}; go on with --backend ${metadata.backend}, or remove the folder to begin again on ${backend}.`,
+      );
+    }
     const layers = new Map<string, LayerState>();
     for (const key of arrays.keys()) {
       const name = key.slice(0, key.lastIndexOf('/'));
@@ -94,7 +121,7 @@ export class WorkFolder {
     return { trajectories: (arrays.get('progress/trajectories') as Int32Array)[0]!, layers };
   }
 
-  writeCalibration(state: CalibrationState): Promise<void> {
+  writeCalibration(state: CalibrationState, backend: string): Promise<void> {
     const arrays: Arrays = new Map([['progress/trajectories', Int32Array.of(state.trajectories)]]);
     for (const [name, layer] of state.layers) {
       for (const part of PARAMETERS) {
@@ -106,16 +133,19 @@ export class WorkFolder {
       if (layer.frozen) arrays.set(`${name}/frozen`, layer.frozen);
       if (layer.choice) arrays.set(`${name}/choice`, layer.choice);
     }
-    return this.write(CALIBRATION, arrays, {});
+    return this.write(CALIBRATION, arrays, { backend });
   }
 
-  private async read(name: string): Promise<Arrays | undefined> {
-    const path = join(this.path, name);
-    const present = await readFile(path, { flag: 'r' }).then(
+  private has(name: string): Promise<boolean> {
+    return access(join(this.path, name)).then(
       () => true,
       () => false,
     );
-    if (!present) return undefined;
+  }
+
+  private async read(name: string) {
+    if (!(await this.has(name))) return undefined;
+    const path = join(this.path, name);
     const file = await openSafetensors(path);
     try {
       const arrays: Arrays = new Map();
@@ -123,7 +153,7 @@ export class WorkFolder {
         const isIndex = file.entry(tensor).dtype === 'I32';
         arrays.set(tensor, isIndex ? await file.readInt32(tensor) : await file.readFloat32(tensor));
       }
-      return arrays;
+      return { arrays, metadata: file.metadata };
     } finally {
       await file.close();
     }

@@ -1,5 +1,5 @@
 import { ArgumentError, type TensorOps } from '@vq4dit/core';
-import { type DiTModel, sample, seededNoise } from '@vq4dit/dit';
+import { type DiTConfig, type DiTModel, sample, seededNoise } from '@vq4dit/dit';
 import type { ImageBatch } from './grid.ts';
 
 /** How images are drawn; the same for every model of a comparison. */
@@ -46,8 +46,7 @@ export async function draw(
 }
 
 /** @throws ArgumentError where two models do not draw the same kind of image */
-export function checkComparable(models: readonly DiTModel[]): void {
-  const [first, ...others] = models.map(({ config }) => config);
+export function checkComparable([first, ...others]: readonly DiTConfig[]): void {
   for (const config of others) {
     const same =
       config.inChannels === first!.inChannels &&

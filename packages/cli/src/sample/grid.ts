@@ -11,6 +11,14 @@ export interface ImageBatch {
 const GAP = 2;
 const BACKGROUND = 96;
 
+/** @throws ArgumentError where images of so many channels are no pictures: latents, for instance */
+export function checkPicture(channels: number): void {
+  if (channels === 1 || channels === 3) return;
+  throw new ArgumentError(
+    `This model draws latents of ${channels} channels, which are not a picture yet; write --out samples.safetensors and decode them with the model's image decoder.`,
+  );
+}
+
 /**
  * Lays images out in rows of equal length and encodes them as PNG.
  *
@@ -20,11 +28,7 @@ const BACKGROUND = 96;
  */
 export function encodeGrid(rows: readonly ImageBatch[], scale: number): Uint8Array {
   const [columns, channels, height, width] = rows[0]!.shape;
-  if (channels !== 1 && channels !== 3) {
-    throw new ArgumentError(
-      `This model draws latents of ${channels} channels, which are not a picture yet; write --out samples.safetensors and decode them with the model's image decoder.`,
-    );
-  }
+  checkPicture(channels);
   const cellWidth = width * scale + GAP;
   const cellHeight = height * scale + GAP;
   const gridWidth = columns * cellWidth + GAP;

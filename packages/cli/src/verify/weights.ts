@@ -6,8 +6,8 @@ export interface LayerReport {
   readonly name: string;
   /** Mean squared error per weight. */
   readonly mse: number;
-  /** Signal to quantization noise, 10 log10(sum w^2 / sum e^2), in dB. */
-  readonly sqnr: number;
+  /** Signal to quantization noise, 10 log10(sum w^2 / sum e^2), in dB; undefined without error. */
+  readonly sqnr: number | undefined;
   /** Codewords that at least one sub-vector uses. */
   readonly used: number;
   readonly codewords: number;
@@ -16,7 +16,7 @@ export interface LayerReport {
 /** What {@link compareWeights} found. */
 export interface WeightReport {
   readonly layers: readonly LayerReport[];
-  readonly total: { readonly mse: number; readonly sqnr: number };
+  readonly total: { readonly mse: number; readonly sqnr: number | undefined };
   /** Tensors outside the quantized matrices that differ: the trained biases. */
   readonly changed: readonly string[];
   readonly bitsPerWeight: number;
@@ -84,7 +84,7 @@ async function changedTensors(
   for (const name of quantized.names()) {
     if (matrices.has(name) || !there.has(name)) continue;
     const [a, b] = [await original.readFloat32(name), await quantized.readFloat32(name)];
-    if (a.length !== b.length || a.some((value, i) => value !== b[i])) changed.push(name);
+    if (a.length !== b.length || a.some((value, i) => !Object.is(value, b[i]))) changed.push(name);
   }
   return changed;
 }
@@ -105,4 +105,5 @@ function compare(a: Float32Array, b: Float32Array, name: string): [number, numbe
   return [signal, noise, a.length];
 }
 
-const decibels = (signal: number, noise: number) => 10 * Math.log10(signal / noise);
+const decibels = (signal: number, noise: number) =>
+  noise === 0 ? undefined : 10 * Math.log10(signal / noise);

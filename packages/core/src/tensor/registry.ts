@@ -8,6 +8,7 @@ export interface BackendRegistration {
   readonly description: string;
   /** Higher is tried first; a negative priority is only used when asked for by name. */
   readonly priority: number;
+  /** Starts the backend; the caller closes it. */
   create(): Promise<Backend>;
 }
 
@@ -60,7 +61,7 @@ export class BackendRegistry {
       if (typeof started !== 'string') return started;
       reasons.push(`${candidate.id}: ${started}`);
     }
-    throw new BackendUnavailableError(`No backend could be started. ${reasons.join(' | ')}`);
+    throw new BackendUnavailableError(`No backend could be started: ${reasons.join('; ')}.`);
   }
 
   /** Tries every registration in turn and says what became of it. */
