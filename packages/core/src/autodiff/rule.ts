@@ -12,6 +12,7 @@ export interface VjpContext<A> {
   readonly needs: readonly boolean[];
   /** An input that {@link VjpRule.keep} asked for. */
   input(index: number): Tensor;
+  /** Shape of any input, whether it was kept or not. */
   inputShape(index: number): Shape;
   /** The output, if {@link VjpRule.keep} asked for it. */
   output(): Tensor;
@@ -28,7 +29,9 @@ export interface VjpRule<A = unknown> {
 
 /** Receives every differentiable operation that runs, in order. */
 export interface Recorder {
+  /** Whether `x` is a leaf or depends on one. */
   isTracked(x: Tensor): boolean;
+  /** Called for operations with a tracked input only. `output` is tracked from then on. */
   record<A>(rule: VjpRule<A>, inputs: readonly Tensor[], output: Tensor, attrs: A): void;
 }
 

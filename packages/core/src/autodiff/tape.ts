@@ -33,10 +33,12 @@ export class Tape implements Recorder, Disposable {
     for (const leaf of leaves) this.tracked.add(leaf.id);
   }
 
+  /** Whether `x` is a leaf or was computed from one while recording. */
   isTracked(x: Tensor): boolean {
     return this.tracked.has(x.id);
   }
 
+  /** Adds one operation and keeps its own references to what `rule` asks for. */
   record<A>(rule: VjpRule<A>, inputs: readonly Tensor[], output: Tensor, attrs: A): void {
     const needs = inputs.map((x) => this.isTracked(x));
     const keep = rule.keep(needs);
@@ -88,6 +90,7 @@ export class Tape implements Recorder, Disposable {
     this.steps.length = 0;
   }
 
+  /** The same as {@link Tape.dispose}, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

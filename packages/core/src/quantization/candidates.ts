@@ -15,6 +15,7 @@ export interface CandidateSets {
   readonly distances: Float32Array;
 }
 
+/** What {@link candidateSets} works on. */
 export interface CandidateOptions {
   /** A source of sub-vectors, or a flat array [N * dimension]. */
   readonly data: Float32Array | SubvectorSource;

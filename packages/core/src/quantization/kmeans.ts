@@ -36,6 +36,7 @@ export interface KMeansOptions {
    */
   readonly sampleSize?: number;
   readonly signal?: AbortSignal;
+  /** Called after every assignment of all sub-vectors, before the first update too. */
   readonly onProgress?: (progress: KMeansProgress) => void;
 }
 

@@ -26,6 +26,11 @@ export interface QuantizedWeight {
 export interface WeightQuantizer<Q extends QuantizedWeight = QuantizedWeight> {
   /** Name of the method, as the command line spells it. */
   readonly method: string;
+  /**
+   * Quantizes one matrix.
+   *
+   * @throws NonFiniteError for NaN or infinity in it; InterruptedError when the signal is aborted
+   */
   quantize(weight: WeightMatrix, signal?: AbortSignal): Promise<Q>;
 }
 

@@ -11,6 +11,7 @@ export interface SubvectorSource {
   readonly count: number;
   /** d, the values of one sub-vector */
   readonly dimension: number;
+  /** One pass over all N sub-vectors, in order. */
   chunks(): Iterable<Float32Array> | AsyncIterable<Float32Array>;
 }
 

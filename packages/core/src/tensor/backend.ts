@@ -29,6 +29,7 @@ export const UNARY_OPS = [
   'tanh',
   'sigmoid',
 ] as const;
+/** A name in {@link UNARY_OPS}. */
 export type UnaryOp = (typeof UNARY_OPS)[number];
 
 /**
@@ -36,12 +37,15 @@ export type UnaryOp = (typeof UNARY_OPS)[number];
  * a > b, else 0. `maximum` and `minimum` give NaN where either side is NaN.
  */
 export const BINARY_OPS = ['add', 'sub', 'mul', 'div', 'maximum', 'minimum', 'greater'] as const;
+/** A name in {@link BINARY_OPS}. */
 export type BinaryOp = (typeof BINARY_OPS)[number];
 
+/** What {@link RequiredKernels.reduce} does with the values along its axis. */
 export type ReduceOp = 'sum' | 'max';
 
 /** The kernels that every backend must have. All shapes are canonical; core has checked them. */
 export interface RequiredKernels<H> {
+  /** float32 of any shape -> the same shape; see {@link UNARY_OPS}. */
   unary(op: UnaryOp, x: KernelTensor<H>): H;
   /** `shape` is the broadcast result; operands have at most that rank. */
   binary(op: BinaryOp, a: KernelTensor<H>, b: KernelTensor<H>, shape: Shape): H;
@@ -121,6 +125,7 @@ export interface OpQuery {
   readonly dtypes: readonly DType[];
 }
 
+/** Whether a backend runs an operation, or a reason for people why it does not. */
 export type Support = true | { readonly reason: string };
 
 /**
@@ -132,17 +137,21 @@ export type Support = true | { readonly reason: string };
  */
 export interface Backend<H = unknown> {
   readonly id: string;
+  /** What really runs; asked of the device, not assumed. */
   info(): BackendInfo;
   /** Declares limits up front: a refusal here is the only legal way not to run an operation. */
   supports?(query: OpQuery): Support;
+  /** Copies `data`, row-major, to the device; the array may change as soon as this returns. */
   upload(data: Float32Array | Int32Array, shape: Shape, dtype: DType): H;
   /** A copy the caller owns: Float32Array for float32, Int32Array for int32. */
   read(x: KernelTensor<H>): Promise<Float32Array | Int32Array>;
+  /** Gives a buffer back. Called once per handle; work that still reads it must come to its end. */
   free(handle: H): void;
   /** Resolves when all queued work is done; needed for honest timing. */
   sync(): Promise<void>;
   /** Buffers the backend itself counts as alive, where it can tell. */
   liveBuffers?(): number;
+  /** Releases the device. Nothing is called afterwards. */
   close(): Promise<void>;
   readonly kernels: RequiredKernels<H>;
   readonly fused?: Partial<FusedKernels<H>>;

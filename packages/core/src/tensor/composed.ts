@@ -16,7 +16,9 @@ export interface ComposedOp<A> {
   readonly rowNumbers?: { readonly input: number; readonly of: number };
   /** Checks the inputs' shapes and gives those of the outputs. @throws ShapeError */
   outputs(shapes: readonly Shape[], attrs: A): readonly { readonly shape: Shape }[];
+  /** The outputs, from required kernels alone. `ops` does not record; intermediates are freed. */
   compose(ops: TensorOps, inputs: readonly Tensor[], attrs: A): Tensor[];
+  /** Calls the backend's kernel; only where it has one. Gives one handle per output. */
   fused(kernels: FusedKernels<unknown>, inputs: readonly KernelTensor[], attrs: A): unknown[];
   /** Only for operations with one output; without a rule the operation cannot be differentiated. */
   readonly rule?: VjpRule<A>;

@@ -78,6 +78,7 @@ export class TensorOps {
     return new TensorOps(this.backend, {}, { ...this.context, ...changes });
   }
 
+  /** The device that all of this runs on; shared by every scope made from here. */
   get backend(): Backend {
     return this.context.runtime.backend;
   }
@@ -184,6 +185,7 @@ export class TensorOps {
     return this.upload(Float32Array.of(value), [], 'float32');
   }
 
+  /** A float32 tensor that holds `value` everywhere. @throws ShapeError for an illegal shape. */
   fill(shape: Shape, value: number): Tensor {
     checkShape(shape, 'fill');
     return this.upload(new Float32Array(sizeOf(shape)).fill(value), shape, 'float32');
@@ -216,6 +218,7 @@ export class TensorOps {
 
   // ---------------------------------------------------------------- elementwise
 
+  /** One of `UNARY_OPS`, elementwise. float32 of any shape -> the same shape. */
   unary(op: UnaryOp, x: Tensor): Tensor {
     this.check(op, x, 'float32');
     this.requireSupport({ op: 'unary', shapes: [x.shape], dtypes: [x.dtype] });
@@ -223,39 +226,62 @@ export class TensorOps {
     return this.emit(out, x.shape, unaryRules[op], [x], undefined);
   }
 
+  /** -x. float32, any shape. */
   neg(x: Tensor): Tensor {
     return this.unary('neg', x);
   }
+
+  /** |x|. float32, any shape; the gradient at 0 is 0. */
   abs(x: Tensor): Tensor {
     return this.unary('abs', x);
   }
+
+  /** -1, 0 or 1, with sign(0) = 0. float32, any shape; the gradient is 0. */
   sign(x: Tensor): Tensor {
     return this.unary('sign', x);
   }
+
+  /** e^x. float32, any shape. */
   exp(x: Tensor): Tensor {
     return this.unary('exp', x);
   }
+
+  /** Natural logarithm. float32, any shape; -infinity at 0, NaN below. */
   log(x: Tensor): Tensor {
     return this.unary('log', x);
   }
+
+  /** Square root. float32, any shape; NaN below 0. */
   sqrt(x: Tensor): Tensor {
     return this.unary('sqrt', x);
   }
+
+  /** x * x. float32, any shape. */
   square(x: Tensor): Tensor {
     return this.unary('square', x);
   }
+
+  /** 1 / x. float32, any shape; infinity at 0. */
   reciprocal(x: Tensor): Tensor {
     return this.unary('reciprocal', x);
   }
+
+  /** Sine of x in radians. float32, any shape. */
   sin(x: Tensor): Tensor {
     return this.unary('sin', x);
   }
+
+  /** Cosine of x in radians. float32, any shape. */
   cos(x: Tensor): Tensor {
     return this.unary('cos', x);
   }
+
+  /** Hyperbolic tangent. float32, any shape. */
   tanh(x: Tensor): Tensor {
     return this.unary('tanh', x);
   }
+
+  /** 1 / (1 + e^-x). float32, any shape. */
   sigmoid(x: Tensor): Tensor {
     return this.unary('sigmoid', x);
   }
@@ -270,24 +296,37 @@ export class TensorOps {
     return this.emit(out, shape, binaryRules[op], [a, b], undefined);
   }
 
+  /** a + b. float32, broadcast as in {@link TensorOps.binary}. */
   add(a: Tensor, b: Tensor): Tensor {
     return this.binary('add', a, b);
   }
+
+  /** a - b. float32, broadcast. */
   sub(a: Tensor, b: Tensor): Tensor {
     return this.binary('sub', a, b);
   }
+
+  /** a * b, elementwise. float32, broadcast. */
   mul(a: Tensor, b: Tensor): Tensor {
     return this.binary('mul', a, b);
   }
+
+  /** a / b. float32, broadcast; IEEE 754 at b = 0. */
   div(a: Tensor, b: Tensor): Tensor {
     return this.binary('div', a, b);
   }
+
+  /** The larger of a and b; NaN where either is. float32, broadcast; ties halve the gradient. */
   maximum(a: Tensor, b: Tensor): Tensor {
     return this.binary('maximum', a, b);
   }
+
+  /** The smaller of a and b; NaN where either is. float32, broadcast; ties halve the gradient. */
   minimum(a: Tensor, b: Tensor): Tensor {
     return this.binary('minimum', a, b);
   }
+
+  /** 1 where a > b, else 0, also for NaN. float32, broadcast; the gradient is 0. */
   greater(a: Tensor, b: Tensor): Tensor {
     return this.binary('greater', a, b);
   }
@@ -369,6 +408,7 @@ export class TensorOps {
     return this.reduce('sum', x, axis, options.keepDims);
   }
 
+  /** Largest value along one axis, float32. Equal maxima share the gradient evenly. */
   max(x: Tensor, axis: number, options: { keepDims?: boolean } = {}): Tensor {
     return this.reduce('max', x, axis, options.keepDims);
   }

@@ -13,10 +13,12 @@ export function sizeOf(shape: Shape): number {
   return size;
 }
 
+/** `[2, 3]`, as error messages write a shape. */
 export function formatShape(shape: Shape): string {
   return `[${shape.join(', ')}]`;
 }
 
+/** True where rank and every dimension agree; nothing is broadcast. */
 export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((dim, i) => dim === b[i]);
 }

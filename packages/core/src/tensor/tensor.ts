@@ -85,6 +85,7 @@ export class Tensor implements Disposable {
     this.indexRange = indexRange;
   }
 
+  /** True once this tensor has been freed; other tensors over its buffer may be alive. */
   get disposed(): boolean {
     return !this.alive;
   }
@@ -96,6 +97,7 @@ export class Tensor implements Disposable {
     this.runtime.release(this.storage);
   }
 
+  /** Disposes the tensor unless that was done before, so `using` never throws. */
   [Symbol.dispose](): void {
     if (this.alive) this.dispose();
   }

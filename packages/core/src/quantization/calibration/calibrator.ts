@@ -43,6 +43,7 @@ export interface CalibrationJob {
   /** Goes on from here instead of from the start. */
   readonly resume?: CalibrationState;
   readonly signal?: AbortSignal;
+  /** Called after every optimizer step. */
   onProgress?(progress: CalibrationProgress): void;
   /** Called after each trajectory; what it is given is enough to resume. */
   onTrajectory?(state: CalibrationState): Promise<void>;

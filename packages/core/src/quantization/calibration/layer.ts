@@ -79,10 +79,12 @@ export class CalibratedLayer implements Disposable {
     }
   }
 
+  /** True once every sub-vector has a single assignment; then there are no ratios. */
   get hard(): boolean {
     return this.assignment !== undefined;
   }
 
+  /** The tensors that are trained now; {@link CalibratedLayer.apply} replaces them. */
   get leaves(): LayerLeaves {
     return {
       codebook: this.codebook.value,
@@ -175,6 +177,7 @@ export class CalibratedLayer implements Disposable {
     this.frozen = undefined;
   }
 
+  /** Copies everything that {@link LayerState} holds to the host. */
   async state(ops: TensorOps): Promise<LayerState> {
     return {
       codebook: await this.codebook.state(ops),
@@ -201,6 +204,7 @@ export class CalibratedLayer implements Disposable {
     };
   }
 
+  /** Frees every tensor of the layer. */
   [Symbol.dispose](): void {
     this.codebook[Symbol.dispose]();
     this.bias[Symbol.dispose]();
