@@ -18,6 +18,7 @@ export const MAX_CODEWORDS = 65536;
 
 /** Element type of a stored codebook. */
 export type CodebookDType = 'F16' | 'F32';
+/** Bytes of one stored codebook element. */
 export const CODEBOOK_BYTES: Readonly<Record<CodebookDType, 2 | 4>> = { F16: 2, F32: 4 };
 
 /** One quantized layer as an artefact stores it. */

@@ -13,6 +13,7 @@ export interface ByteSource {
    * @throws InputError where the bytes cannot be read or do not fit into memory
    */
   read(offset: number, length: number): Promise<Uint8Array>;
+  /** Releases the file; reads after that fail. */
   close(): Promise<void>;
 }
 

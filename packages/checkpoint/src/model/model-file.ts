@@ -10,7 +10,9 @@ export type KeyNames = 'facebook' | 'diffusers';
 export interface ModelTensors extends TensorSource {
   /** What error messages call it. */
   readonly name: string;
+  /** Every tensor, under the names that {@link ModelTensors.entry} takes. */
   names(): readonly string[];
+  /** Whether {@link ModelTensors.entry} knows the name. */
   has(name: string): boolean;
   /** @throws ModelError where there is no tensor of that name */
   entry(name: string): TensorEntry;
@@ -21,6 +23,7 @@ export interface ModelTensors extends TensorSource {
    * @throws DTypeError where the tensor does not hold floating-point numbers
    */
   readFloat32(name: string): Promise<Float32Array>;
+  /** Closes the files behind it; call it once. */
   close(): Promise<void>;
 }
 

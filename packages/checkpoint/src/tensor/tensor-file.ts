@@ -30,6 +30,7 @@ export interface TensorFile {
   readonly metadata: Readonly<Record<string, string>>;
   /** Names in the order of the file. */
   names(): string[];
+  /** Whether the file has a tensor of that name. */
   has(name: string): boolean;
   /** @throws ModelError where there is no tensor of that name */
   entry(name: string): TensorEntry;
@@ -50,6 +51,7 @@ export interface TensorFile {
    * @throws IndexError where a value does not fit
    */
   readInt32(name: string): Promise<Int32Array>;
+  /** Closes the file; reads after that fail. */
   close(): Promise<void>;
 }
 

@@ -20,6 +20,7 @@ export type PickleValue =
   | TorchStorage
   | TorchTensor;
 
+/** A Python dictionary, ordered or not, with its keys in the order of the pickle. */
 export type PickleDict = Map<PickleValue, PickleValue>;
 
 /** A Python tuple. */
