@@ -3,6 +3,7 @@ import type { HostTensor } from './host-tensor.ts';
 
 /** Squared Euclidean distances and norms in float64, for judging assignments. */
 export interface DistanceOracle {
+  /** |x_row - c_codeword|^2 in float64. */
   distance(row: number, codeword: number): number;
   /**
    * How far a computed distance may be off: 2 (d + 4) u (|x|^2 + |c|^2). The form

@@ -34,6 +34,7 @@ void complete;
 
 /** The names of all kernels of the contract. */
 export const REQUIRED_KERNELS = REQUIRED;
+/** The names of all kernels that a backend may leave out. */
 export const FUSED_KERNELS = FUSED;
 
 /** Kernels with more than one output; all others return one handle. */

@@ -139,6 +139,7 @@ export function nmse(got: ArrayLike<number>, want: ArrayLike<number>): number {
   return power === 0 ? Number.POSITIVE_INFINITY : error / power;
 }
 
+/** A number as failure messages print it: integers below 1e9 and -0 in full, else 9 digits. */
 export function show(x: number): string {
   if (Object.is(x, -0)) return '-0';
   return Number.isInteger(x) && Math.abs(x) < 1e9 ? String(x) : String(Number(x.toPrecision(9)));

@@ -34,7 +34,9 @@ export interface Expected {
 /** One computation: inputs, what to run on them, and what must come out. */
 export interface Trial {
   readonly inputs: readonly HostTensor[];
+  /** Runs once; the kit frees inputs and outputs. `inputs` are in the order of the list above. */
   run(ops: TensorOps, inputs: readonly Tensor[]): readonly Tensor[];
+  /** One entry per output, in its order. Called after `run`. */
   expected(): readonly Expected[];
   /** Printed with a failed property. */
   readonly description?: string;
@@ -53,6 +55,7 @@ interface CaseBase {
 /** One fixed computation; random data comes from a stream named after the case. */
 export interface ValueCase extends CaseBase {
   readonly kind: 'value';
+  /** The computation, with its random data drawn from `rng`. */
   trial(rng: RandomStream): Trial;
 }
 
@@ -68,6 +71,7 @@ export interface ErrorCase extends CaseBase {
   readonly error: new (message?: string) => VqError;
   readonly message: RegExp;
   readonly inputs: readonly HostTensor[];
+  /** Makes the illegal call; its result, if any, is awaited. */
   run(ops: TensorOps, inputs: readonly Tensor[]): unknown;
 }
 
@@ -83,9 +87,11 @@ export interface CheckContext {
 /** Anything else. Resolves to undefined if it holds, else to what does not. */
 export interface CheckCase extends CaseBase {
   readonly kind: 'check';
+  /** Undefined where it holds, else one line on what does not. A throw fails the case, too. */
   check(context: CheckContext): Promise<string | undefined>;
 }
 
+/** A row of the table; `kind` tells which. */
 export type OpCase = ValueCase | PropertyCase | ErrorCase | CheckCase;
 
 /** `op(a=1,b=2,flag)`: numbers and texts by name, flags where they are set, shapes as 2x3. */

@@ -21,6 +21,7 @@ export interface ConformanceDefinition
   > {
   /** For the test report. */
   readonly name: string;
+  /** Starts the backend; called once, before all cases. It is closed after the last. */
   create(): Backend | Promise<Backend>;
 }
 
