@@ -18,6 +18,7 @@ export const DIT_PRESETS: readonly DiTPresetName[] = (['S', 'B', 'L', 'XL'] as c
   (size) => PATCHES.map((patch) => `DiT-${size}/${patch}` as const),
 );
 
+/** Whether `name` is one of {@link DIT_PRESETS}, in their spelling. */
 export function isDiTPreset(name: string): name is DiTPresetName {
   return (DIT_PRESETS as readonly string[]).includes(name);
 }

@@ -12,6 +12,7 @@ export const BLOCK_LINEARS = [
   'mlp.fc2',
   'adaLN_modulation.1',
 ] as const;
+/** A name in {@link BLOCK_LINEARS}. */
 export type BlockLinear = (typeof BLOCK_LINEARS)[number];
 
 /** `blocks.<index>.<layer>`; its tensors end in `.weight` and `.bias`. */

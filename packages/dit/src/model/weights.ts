@@ -26,7 +26,9 @@ export interface DiTModel {
 export interface TensorSource {
   /** What error messages call it. */
   readonly name?: string;
+  /** Names of all tensors in the source. */
   names(): readonly string[];
+  /** What is known of a tensor without reading it. Asked only for names that the source has. */
   entry(name: string): { readonly shape: Shape };
   /** All elements, row-major. */
   readFloat32(name: string): Promise<Float32Array>;
@@ -83,15 +85,18 @@ export class DiTWeights implements DiTModel, Disposable {
     return tensor;
   };
 
+  /** Names of all weights, in the order of the original checkpoints. */
   names(): string[] {
     return [...this.tensors.keys()];
   }
 
+  /** Frees all weights; lookups fail from then on. */
   dispose(): void {
     for (const tensor of this.tensors.values()) tensor.dispose();
     this.tensors.clear();
   }
 
+  /** The same as {@link DiTWeights.dispose}, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -48,6 +48,7 @@ export async function* sampleSteps(
 
 /** Options of {@link sample}. */
 export interface SampleOptions extends ProcessOptions {
+  /** Called after each sampling step. */
   readonly onStep?: (step: SampleStep) => void;
 }
 
