@@ -12,6 +12,7 @@ export interface TrajectoryErrorOptions {
   /** Its random numbers are never those of a calibration, whatever the seed. */
   readonly seed: number | bigint;
   readonly signal?: AbortSignal;
+  /** Called after each timestep with the number of timesteps done and of all repeats together. */
   readonly onStep?: (done: number, total: number) => void;
 }
 
