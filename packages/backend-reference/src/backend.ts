@@ -17,7 +17,7 @@ export interface ReferenceBackendOptions {
 
 /**
  * The tensor contract in plain TypeScript: every kernel is its definition, accumulated in float64
- * and rounded to float32 once. It is slow and it is the judge of all other backends.
+ * and rounded to float32 once. It is slow; tests measure other backends by it.
  */
 export function createReferenceBackend(options: ReferenceBackendOptions = {}): Backend<Values> {
   const storage = options.storage ?? 'float32';

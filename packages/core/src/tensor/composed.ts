@@ -6,7 +6,7 @@ import type { Tensor } from './tensor.ts';
 
 /**
  * An operation that core composes from the required kernels and that a backend may replace by one
- * fused kernel. The conformance kit holds every fused kernel against the composition.
+ * fused kernel. The conformance kit holds both against the same formula.
  */
 export interface ComposedOp<A> {
   readonly name: keyof FusedKernels<unknown>;
