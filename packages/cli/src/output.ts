@@ -20,6 +20,8 @@ export async function checkOutputFile(path: string, inputs: readonly string[]): 
     const folder = dirname(resolve(path));
     if (!(await stat(folder)).isDirectory()) throw systemError('ENOTDIR');
     await access(folder, constants.W_OK);
+    const present = await stat(path).catch(() => undefined);
+    if (present?.isDirectory()) throw systemError('EISDIR');
   } catch (error) {
     throw outputError(path, error);
   }
