@@ -27,6 +27,7 @@ export class Tape implements Recorder, Disposable {
   private readonly steps: Step[] = [];
   private readonly tracked = new Set<number>();
 
+  /** Records what is computed by {@link Tape.ops} from any of `leaves`, which stay the caller's. */
   constructor(ops: TensorOps, leaves: readonly Tensor[]) {
     this.base = ops.withoutRecording();
     this.ops = this.base.withRecorder(this);

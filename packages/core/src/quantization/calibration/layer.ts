@@ -54,6 +54,7 @@ export class CalibratedLayer implements Disposable {
   private choice: Int32Array | undefined; // [N]
   private assignment: Tensor | undefined; // int32 [N], once hard
 
+  /** Uploads the layer, as it starts or, given a `state`, as it was left. Dispose it once. */
   constructor(ops: TensorOps, start: LayerStart, options: CalibrationOptions, state?: LayerState) {
     const { weight } = start;
     const { groups, k, d } = weight;
