@@ -22,6 +22,7 @@ export async function checkOutputFile(path: string, inputs: readonly string[]): 
     await access(folder, constants.W_OK);
     const present = await stat(path).catch(() => undefined);
     if (present?.isDirectory()) throw systemError('EISDIR');
+    if (present && !present.isFile()) throw new Error('it is a special file; choose another name');
   } catch (error) {
     throw outputError(path, error);
   }

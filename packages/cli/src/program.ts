@@ -11,7 +11,7 @@ import { verifyCommand } from './commands/verify.ts';
 export function createProgram(version: string): Command {
   const program = new Command('vq4dit')
     .description(
-      'Makes Diffusion Transformers small: post-training vector quantization to about 2 bits\n' +
+      'Makes Diffusion Transformers small: post-training vector quantization to about 2 bits ' +
         'per weight, without data.',
     )
     .version(version)

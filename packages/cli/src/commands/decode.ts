@@ -15,7 +15,7 @@ export function decodeCommand(): Command {
   return new Command('decode')
     .summary('turn an artefact back into a plain checkpoint')
     .description(
-      'Writes the weights that the quantized model computes with as an ordinary checkpoint, which the\n' +
+      'Writes the weights that the quantized model computes with as an ordinary checkpoint, which the ' +
         'original PyTorch code and diffusers load. It is as large as the unquantized model.',
     )
     .argument('<quantized>', 'a quantized artefact')

@@ -38,8 +38,8 @@ export function demoCommand(): Command {
   return new Command('demo')
     .summary('the whole thing on the model that comes along')
     .description(
-      'Quantizes a small DiT trained on Fashion-MNIST to 2 bits, by plain vector quantization and by\n' +
-        'VQ4DiT, draws all ten classes with the three models from the same noise into one picture, and\n' +
+      'Quantizes a small DiT trained on Fashion-MNIST to 2 bits, by plain vector quantization and by ' +
+        'VQ4DiT, draws all ten classes with the three models from the same noise into one picture, and ' +
         'prints what each takes and loses. An interrupted run goes on when it is started again.',
     )
     .option('--out <folder>', 'where to write', 'out/demo')

@@ -15,10 +15,10 @@ import { collect, integer, number } from '../terminal/parse.ts';
 import { formatBytes, formatSeconds } from '../terminal/reporter.ts';
 
 /** `quantize` as it is typed; everything has a default. */
-interface QuantizeFlags {
+export interface QuantizeFlags {
   config?: string;
   method: 'vq' | 'vq4dit';
-  bits?: 2 | 3;
+  bits?: '2' | '3';
   codewords?: number;
   subvector?: number;
   candidates?: number;
@@ -41,8 +41,8 @@ export function quantizeCommand(): Command {
   return new Command('quantize')
     .summary('compress a DiT to about 2 or 3 bits per weight')
     .description(
-      'Replaces the weight matrices of the DiT blocks by codebooks and low-bit codes. With --method vq4dit\n' +
-        '(the default) codebooks and assignments are then calibrated together against the floating-point\n' +
+      'Replaces the weight matrices of the DiT blocks by codebooks and low-bit codes. With --method vq4dit ' +
+        '(the default) codebooks and assignments are then calibrated together against the floating-point ' +
         'model, without data. A run that is stopped goes on when the same command is given again.',
     )
     .argument('<model>', 'a .pt or .safetensors checkpoint, or a folder with config.json')
@@ -59,7 +59,6 @@ export function quantizeCommand(): Command {
         'nominal bits per weight: 2 (k=256, d=4) or 3 (k=64, d=2); default 2',
       )
         .choices(['2', '3'])
-        .argParser((text) => Number(text) as 2 | 3)
         .conflicts(['codewords', 'subvector']),
     )
     .option('--codewords <k>', 'codewords of a codebook', integer(1, 65536))
@@ -105,7 +104,7 @@ Examples:
 
 /** Settings from flags; what is not given comes from the recipe and the defaults. */
 export function settingsOf(flags: QuantizeFlags): QuantizeSettings {
-  const rate = RATES[flags.bits ?? 2];
+  const rate = RATES[flags.bits === '3' ? 3 : 2];
   const codewords = flags.codewords ?? rate.codewords;
   const subvector = flags.subvector ?? rate.subvector;
   const recipe = RECIPES[flags.recipe];

@@ -34,7 +34,7 @@ export function sampleCommand(): Command {
   return new Command('sample')
     .summary('draw images with one model, or with several from the same noise')
     .description(
-      'Draws images and writes them as one PNG grid. With one model each label has a row; with several\n' +
+      'Draws images and writes them as one PNG grid. With one model each label has a row; with several ' +
         'models each has a row and the columns show the same noise and label.',
     )
     .argument('<model...>', 'checkpoints or quantized artefacts')

@@ -19,9 +19,9 @@ export function verifyCommand(): Command {
   return new Command('verify')
     .summary('measure how far an artefact is from its original')
     .description(
-      'Checks that every code has a codeword and that what was not quantized is unchanged, and gives the\n' +
-        'error of each weight matrix. With --blocks it also runs both models along sampling trajectories of\n' +
-        'the original, from noise that no calibration uses, and gives the error of block outputs and of the\n' +
+      'Checks that every code has a codeword and that what was not quantized is unchanged, and gives the ' +
+        'error of each weight matrix. With --blocks it also runs both models along sampling trajectories of ' +
+        'the original, from noise that no calibration uses, and gives the error of block outputs and of the ' +
         'predicted noise.',
     )
     .argument('<original>', 'the checkpoint')

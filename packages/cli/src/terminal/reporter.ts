@@ -106,12 +106,14 @@ export function formatNumber(value: number | undefined): string {
   return size >= 1e-4 && size < 1e6 ? String(Number(value.toPrecision(3))) : value.toExponential(2);
 }
 
-/** A plain table; numbers are given as text. */
+/** A plain table; numbers are given as text, and columns of them stand on the right. */
 export function formatTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const table = new Table({
     head: [...head],
     style: { head: [], border: [] },
-    colAligns: head.map((_, i) => (i === 0 ? 'left' : 'right')),
+    colAligns: head.map((_, i) =>
+      rows.every((row) => /^(-|\d|exact$)/.test(row[i] ?? '')) ? 'right' : 'left',
+    ),
   });
   for (const row of rows) table.push([...row]);
   return table.toString();
