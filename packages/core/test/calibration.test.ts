@@ -118,7 +118,7 @@ async function toy(options: CalibrationOptions) {
 
 const RECIPE: CalibrationOptions = {
   ...PAPER_RECIPE,
-  learningRates: { codebook: 2e-2, ratio: 0.1, bias: 2e-2 },
+  learningRates: { codebook: 2e-2, softCodebook: 2e-2, ratio: 0.1, bias: 2e-2 },
 };
 
 describe('calibration', () => {
@@ -136,7 +136,21 @@ describe('calibration', () => {
   for (const [name, options] of [
     ['paper', RECIPE],
     ['quantized block inputs', { ...RECIPE, blockInputs: 'quantized' }],
-    ['published code', { ...PUBLISHED_CODE_RECIPE, learningRates: RECIPE.learningRates }],
+    [
+      'floating-point inputs while soft',
+      {
+        ...RECIPE,
+        blockInputs: 'floating-point-while-soft',
+        learningRateSchedule: 'cosine-after-deadline',
+      },
+    ],
+    [
+      'published code',
+      {
+        ...PUBLISHED_CODE_RECIPE,
+        learningRates: { ...RECIPE.learningRates, softCodebook: 0 },
+      },
+    ],
     ['three candidates', { ...RECIPE, candidates: 3, ratioStart: 'inverse-distance' }],
     ['frozen biases', { ...RECIPE, learningRates: { ...RECIPE.learningRates, bias: 0 } }],
   ] as [string, CalibrationOptions][]) {

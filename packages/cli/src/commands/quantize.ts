@@ -86,6 +86,7 @@ export function quantizeCommand(): Command {
       new Option('--block-inputs <which>', 'what a block is fed with in calibration').choices([
         'floating-point',
         'quantized',
+        'floating-point-while-soft',
       ]),
     )
     .option('--seed <n>', 'seed of everything random', integer(0), 0)

@@ -140,10 +140,11 @@ class CalibrationRun {
   }
 
   private learningRates(progress: number): CalibrationOptions['learningRates'] {
-    const { learningRates, learningRateSchedule } = this.job.options;
-    const factor = learningRateSchedule === 'cosine' ? (1 + Math.cos(Math.PI * progress)) / 2 : 1;
+    const { learningRates } = this.job.options;
+    const factor = rateFactor(this.job.options, progress);
     return {
       codebook: learningRates.codebook * factor,
+      softCodebook: learningRates.softCodebook * factor,
       bias: learningRates.bias * factor,
       ratio: learningRates.ratio,
     };
@@ -183,6 +184,17 @@ class CalibrationRun {
   dispose(): void {
     for (const layer of this.layers.values()) layer[Symbol.dispose]();
   }
+}
+
+/** What the rates of codebooks and biases are multiplied with. */
+function rateFactor(
+  { learningRateSchedule, hardenDeadline }: CalibrationOptions,
+  progress: number,
+): number {
+  if (learningRateSchedule === 'constant') return 1;
+  const start = learningRateSchedule === 'cosine' ? 0 : hardenDeadline;
+  if (progress <= start) return 1;
+  return (1 + Math.cos((Math.PI * (progress - start)) / (1 - start))) / 2;
 }
 
 /** lambda_r at this point of the run. */

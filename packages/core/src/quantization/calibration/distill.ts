@@ -29,8 +29,8 @@ export async function distill(
 ): Promise<{ blockError: number; penalty: number }> {
   const { ops, stack, options } = step;
   const blocks = Array.from({ length: stack.blockCount }, (_, i) => i);
-  const independent = options.blockInputs === 'floating-point';
   const soft = [...step.layers.values()].filter((layer) => !layer.hard);
+  const independent = fedByOriginal(options, soft.length > 0);
 
   return ops.scope(async (s) => {
     const stalled = options.penaltySchedule === 'when-stalled' && soft.length > 0;
@@ -39,7 +39,7 @@ export async function distill(
     const errors: Tensor[] = [];
     const penalties: Tensor[] = [];
     for (const group of independent ? blocks.map((block) => [block]) : [blocks]) {
-      const measured = trainBlocks(s, step, group, share);
+      const measured = trainBlocks(s, step, group, share, independent);
       errors.push(...measured.errors);
       penalties.push(...measured.penalties);
     }
@@ -50,8 +50,21 @@ export async function distill(
   });
 }
 
+/** Whether every block gets the floating-point output of the one before it. */
+function fedByOriginal({ blockInputs }: CalibrationOptions, anySoft: boolean): boolean {
+  return (
+    blockInputs === 'floating-point' || (blockInputs === 'floating-point-while-soft' && anySoft)
+  );
+}
+
 /** Differentiates the loss of some blocks and updates their layers. */
-function trainBlocks(ops: TensorOps, step: DistillationStep, blocks: number[], share: number) {
+function trainBlocks(
+  ops: TensorOps,
+  step: DistillationStep,
+  blocks: number[],
+  share: number,
+  independent: boolean,
+) {
   const { stack, options } = step;
   const layers = blocks.flatMap((block) =>
     stack.layersOf(block).map((name) => step.layers.get(name)!),
@@ -62,7 +75,7 @@ function trainBlocks(ops: TensorOps, step: DistillationStep, blocks: number[], s
   });
   const leaves = perLayer.flat();
   using tape = new Tape(ops, leaves);
-  const measured = tape.ops.scope((o) => blockLosses(o, step, blocks, layers));
+  const measured = tape.ops.scope((o) => blockLosses(o, step, blocks, layers, independent));
 
   const loss = tape.ops.scope((o) => {
     const weight = o.scalar(options.distillationWeight / stack.blockCount);
@@ -75,9 +88,7 @@ function trainBlocks(ops: TensorOps, step: DistillationStep, blocks: number[], s
   layers.forEach((layer, i) => {
     const [codebook, bias, logits] = grads.slice(at, at + perLayer[i]!.length);
     at += perLayer[i]!.length;
-    const late = options.codebookTraining === 'after-hardening' && !layer.hard;
-    const rates = late ? { ...step.rates, codebook: 0 } : step.rates;
-    layer.apply(step.ops, { codebook: codebook!, bias: bias!, logits }, rates, options);
+    layer.apply(step.ops, { codebook: codebook!, bias: bias!, logits }, step.rates, options);
   });
   for (const grad of grads) grad.dispose();
   return measured;
@@ -89,6 +100,7 @@ function blockLosses(
   { stack, teacher, options }: DistillationStep,
   blocks: number[],
   layers: CalibratedLayer[],
+  independent: boolean,
 ) {
   const penalties: Tensor[] = [];
   const calibrated = new Map<string, Tensor>();
@@ -102,7 +114,7 @@ function blockLosses(
   let own: Tensor | undefined;
   const errors = blocks.map((block) => {
     const floating = block === 0 ? teacher.tokens : teacher.blockOutputs[block - 1]!;
-    const input = options.blockInputs === 'floating-point' ? floating : (own ?? floating);
+    const input = independent ? floating : (own ?? floating);
     own = stack.forwardBlock(ops, block, input, teacher.conditioning, lookup);
     return meanSquaredError(ops, own, teacher.blockOutputs[block]!);
   });

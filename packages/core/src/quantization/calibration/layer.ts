@@ -128,7 +128,8 @@ export class CalibratedLayer implements Disposable {
       decay: options.rmspropDecay,
       epsilon: options.rmspropEpsilon,
     });
-    if (rates.codebook > 0) this.codebook.step(ops, grads.codebook, step(rates.codebook));
+    const codebookRate = this.hard ? rates.codebook : rates.softCodebook;
+    if (codebookRate > 0) this.codebook.step(ops, grads.codebook, step(codebookRate));
     if (rates.bias > 0) this.bias.step(ops, grads.bias, step(rates.bias));
     if (!this.logits || !grads.logits) return;
     if (!this.frozen) {

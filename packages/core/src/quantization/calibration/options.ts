@@ -12,9 +12,10 @@ export interface CalibrationOptions {
   readonly ratioStart: 'uniform' | 'inverse-distance';
   /**
    * What block l of the quantized model is fed with: the floating-point output of block l - 1, so
-   * that errors do not accumulate (equation 8), or the quantized model's own output.
+   * that errors do not accumulate (equation 8); the quantized model's own output, as in sampling;
+   * or the first as long as any assignment is soft and then the second.
    */
-  readonly blockInputs: 'floating-point' | 'quantized';
+  readonly blockInputs: 'floating-point' | 'quantized' | 'floating-point-while-soft';
   /** Weight of the distillation loss, the mean over blocks of the MSE of their outputs (lambda_d). */
   readonly distillationWeight: number;
   /** Weight of the ratio penalty, the mean over layers (lambda_r, equation 10). */
@@ -36,16 +37,20 @@ export interface CalibrationOptions {
   readonly hardenBelow: number;
   /** Share of all steps after which every assignment is made hard in any case, 0 to 1. */
   readonly hardenDeadline: number;
-  /** When codebooks are trained: from the first step, or once their layer's assignments are hard. */
-  readonly codebookTraining: 'from-start' | 'after-hardening';
-  /** RMSprop learning rates; a bias rate of 0 leaves the biases alone. */
+  /** RMSprop learning rates; at 0 the parameter is left alone. */
   readonly learningRates: {
+    /** Of a codebook whose assignments are hard. */
     readonly codebook: number;
+    /** Of a codebook whose assignments are still soft; 0 trains it only afterwards. */
+    readonly softCodebook: number;
     readonly ratio: number;
     readonly bias: number;
   };
-  /** Learning rates of codebooks and biases over the whole run: constant, or half a cosine to 0. */
-  readonly learningRateSchedule: 'constant' | 'cosine';
+  /**
+   * How the rates of codebooks and biases fall over the run: not at all; by half a cosine to 0; or
+   * not before the hardening deadline and then by half a cosine.
+   */
+  readonly learningRateSchedule: 'constant' | 'cosine' | 'cosine-after-deadline';
   readonly rmspropDecay: number;
   readonly rmspropEpsilon: number;
 }
@@ -62,8 +67,7 @@ export const PAPER_RECIPE: CalibrationOptions = {
   hardening: 'together',
   hardenBelow: 0.01,
   hardenDeadline: 0.6,
-  codebookTraining: 'from-start',
-  learningRates: { codebook: 3e-4, ratio: 5e-2, bias: 3e-4 },
+  learningRates: { codebook: 3e-4, softCodebook: 3e-4, ratio: 5e-2, bias: 3e-4 },
   learningRateSchedule: 'cosine',
   rmspropDecay: 0.9,
   rmspropEpsilon: 1e-8,
@@ -78,8 +82,7 @@ export const PUBLISHED_CODE_RECIPE: CalibrationOptions = {
   penaltySchedule: 'when-stalled',
   hardening: 'progressive',
   hardenDeadline: 1,
-  codebookTraining: 'after-hardening',
-  learningRates: { codebook: 1e-4, ratio: 5e-2, bias: 1e-4 },
+  learningRates: { codebook: 1e-4, softCodebook: 0, ratio: 5e-2, bias: 1e-4 },
   learningRateSchedule: 'constant',
 };
 
@@ -100,6 +103,7 @@ export function checkCalibrationOptions(options: CalibrationOptions): void {
     penaltyWeight: options.penaltyWeight,
     rmspropEpsilon: options.rmspropEpsilon,
     'learning rate of codebooks': learningRates.codebook,
+    'learning rate of soft codebooks': learningRates.softCodebook,
     'learning rate of ratios': learningRates.ratio,
     'learning rate of biases': learningRates.bias,
   };
