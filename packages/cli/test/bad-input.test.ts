@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, symlink, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openModel } from '@vq4dit/checkpoint';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -13,7 +13,7 @@ import {
   writeChanged,
   zipBomb,
 } from './support/broken.ts';
-import { fail, succeed, vq4dit } from './support/cli.ts';
+import { fail, succeed } from './support/cli.ts';
 import { sameFolders, TINY, temporaryFolder, tiny, writeModel } from './support/models.ts';
 
 const folder = await temporaryFolder();
@@ -53,7 +53,7 @@ describe('a safetensors file', () => {
     const header = { a: entry([4], -16, 0) };
     await refused(
       await model('negative', rawSafetensors(header, 16)),
-      /negative\.safetensors: .*"a"/,
+      /negative\.safetensors: .*"-16"/,
     );
   });
 
@@ -138,19 +138,6 @@ describe('a model', () => {
     expect(await readdir(outputs)).toEqual(['later.work']);
     const names = await readdir(`${place}.work`);
     expect(names.filter((name) => !/^(job\.json|layer-\w+\.safetensors)$/.test(name))).toEqual([]);
-    // The same model mended is another job; without the folder it is done.
-    const { stderr } = await vq4dit([
-      'quantize',
-      broken,
-      place,
-      ...VQ,
-      '--config',
-      config,
-      '--seed',
-      '1',
-    ]);
-    expect(stderr).toContain('unfinished work of another job');
-    const { rm } = await import('node:fs/promises');
     await rm(`${place}.work`, { recursive: true });
   });
 
@@ -250,9 +237,7 @@ describe('a disk that fills up', () => {
   it('special files are not replaced', async () => {
     await symlink('/dev/null', at('null.png'));
     const picture = await writeModel(at('special'));
-    await fail(['sample', picture, '--out', at('null.png'), '--steps', '1'], /special file/, {
-      notes: true,
-    });
+    await fail(['sample', picture, '--out', at('null.png')], /it is a special file; choose/);
     expect(existsSync('/dev/null')).toBe(true);
   });
 });
