@@ -1,5 +1,5 @@
-import { access, constants, mkdir, readdir, realpath, stat } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { access, constants, mkdir, readdir, realpath, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { outputError } from '@vq4dit/checkpoint';
 import { ArgumentError, OutputError } from '@vq4dit/core';
 
@@ -68,6 +68,28 @@ export async function checkNoInput(path: string, inputs: readonly string[]): Pro
         `${path} is where the model ${input} is; writing there would destroy it, so choose another output.`,
       );
     }
+  }
+}
+
+/**
+ * Removes what programs that were killed while they wrote this output have left beside it:
+ * `.<name>.tmp-<process id>-<random>`. What belongs to a living process stays.
+ */
+export async function removeLeftovers(path: string): Promise<void> {
+  const parent = dirname(resolve(path));
+  const start = `.${basename(resolve(path))}.tmp-`;
+  for (const name of await list(parent)) {
+    const [, id] = name.startsWith(start) ? (/^(\d+)-/.exec(name.slice(start.length)) ?? []) : [];
+    if (id === undefined || isAlive(Number(id))) continue;
+    await rm(join(parent, name), { recursive: true, force: true });
+  }
+}
+
+function isAlive(processId: number): boolean {
+  try {
+    return process.kill(processId, 0);
+  } catch (error) {
+    return codeOf(error) !== 'ESRCH';
   }
 }
 

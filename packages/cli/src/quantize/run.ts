@@ -14,7 +14,7 @@ import {
   type WeightMatrix,
 } from '@vq4dit/core';
 import { DiTWeights, ditBlockStack, zeroDataSource } from '@vq4dit/dit';
-import { checkOutputFolder } from '../output.ts';
+import { checkOutputFolder, removeLeftovers } from '../output.ts';
 import { checkFinite } from './finite.ts';
 import { type LayerPlan, planLayers } from './layers.ts';
 import { ARTEFACT_FILES, type QuantizeSettings } from './options.ts';
@@ -72,6 +72,7 @@ export async function runQuantize(job: QuantizeJob): Promise<QuantizeResult> {
   const identity = { version: 1, source: await model.sha256(), settings };
   const work = await WorkFolder.open(`${resolve(job.out)}.work`, identity);
   try {
+    await removeLeftovers(job.out);
     return await runStages(job, plans, work);
   } catch (error) {
     await work.removeIfUseless();

@@ -117,12 +117,11 @@ export class WorkFolder {
       const name = key.slice(0, key.lastIndexOf('/'));
       if (!layers.has(name)) layers.set(name, layerState(arrays, name));
     }
-    layers.delete('progress');
-    return { trajectories: (arrays.get('progress/trajectories') as Int32Array)[0]!, layers };
+    return { trajectories: Number(metadata.trajectories), layers };
   }
 
   writeCalibration(state: CalibrationState, backend: string): Promise<void> {
-    const arrays: Arrays = new Map([['progress/trajectories', Int32Array.of(state.trajectories)]]);
+    const arrays: Arrays = new Map();
     for (const [name, layer] of state.layers) {
       for (const part of PARAMETERS) {
         const parameter = layer[part];
@@ -133,7 +132,7 @@ export class WorkFolder {
       if (layer.frozen) arrays.set(`${name}/frozen`, layer.frozen);
       if (layer.choice) arrays.set(`${name}/choice`, layer.choice);
     }
-    return this.write(CALIBRATION, arrays, { backend });
+    return this.write(CALIBRATION, arrays, { backend, trajectories: String(state.trajectories) });
   }
 
   private has(name: string): Promise<boolean> {

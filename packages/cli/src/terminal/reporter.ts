@@ -79,8 +79,8 @@ function lineTask(label: string, total: number): ProgressTask {
 
 /** 75 -> "1m 15s". */
 export function formatSeconds(seconds: number): string {
-  if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)}s`;
   const whole = Math.round(seconds);
+  if (whole < 60) return `${seconds < 9.95 ? seconds.toFixed(1) : whole}s`;
   const minutes = Math.floor(whole / 60);
   if (minutes < 60) return `${minutes}m ${whole % 60}s`;
   return `${Math.floor(minutes / 60)}h ${minutes % 60}m`;
