@@ -1,15 +1,16 @@
-import { createReferenceBackend } from '@vq4dit/backend-reference';
-import { createTfjsCpuBackend, createTfjsWasmBackend } from '@vq4dit/backend-tfjs';
 import { BackendRegistry } from '@vq4dit/core';
 
-/** The backends that come with the command line, best first. The only place that names them. */
+/**
+ * The backends that come with the command line, best first. The only place that names them; each is
+ * loaded when it is started, because most commands need none.
+ */
 export function createRegistry(): BackendRegistry {
   const registry = new BackendRegistry();
   registry.register({
     id: 'tfjs-wasm',
     description: 'TensorFlow.js on WebAssembly with SIMD, one thread',
     priority: 20,
-    create: () => createTfjsWasmBackend(),
+    create: async () => (await import('@vq4dit/backend-tfjs')).createTfjsWasmBackend(),
   });
   registry.register({
     id: 'tfjs-cpu',
@@ -19,14 +20,14 @@ export function createRegistry(): BackendRegistry {
       // Without this the library advertises its native package on stderr, even with --quiet.
       const { enableProdMode } = await import('@tensorflow/tfjs-core');
       enableProdMode();
-      return createTfjsCpuBackend();
+      return (await import('@vq4dit/backend-tfjs')).createTfjsCpuBackend();
     },
   });
   registry.register({
     id: 'reference',
     description: 'The definition of every operation, in float64; slow, for checking',
     priority: -1,
-    create: async () => createReferenceBackend(),
+    create: async () => (await import('@vq4dit/backend-reference')).createReferenceBackend(),
   });
   return registry;
 }
