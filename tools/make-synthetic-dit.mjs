@@ -17,7 +17,7 @@ const { values, positionals } = parseArgs({
   },
 });
 const [preset, out] = positionals;
-if (!preset || !out || !(isDiTPreset(preset))) {
+if (!preset || !out || !isDiTPreset(preset)) {
   console.error(
     `usage: make-synthetic-dit.mjs <preset> <out.safetensors> [--image-size 256|512] [--seed n]\npresets: ${DIT_PRESETS.join(', ')}`,
   );
