@@ -9,6 +9,8 @@ import {
   type CalibrationSource,
   type CalibrationState,
   calibrate,
+  collectGrams,
+  DEFAULT_RECIPE,
   InterruptedError,
   type LayerStart,
   linear,
@@ -19,6 +21,7 @@ import {
   type Tensor,
   TensorOps,
   VectorQuantizer,
+  type WeightMatrix,
 } from '../src/index.ts';
 
 /** Two blocks x + tanh(W x + b) + conditioning of width 8: small, but with every part of the real thing. */
@@ -32,21 +35,22 @@ async function toy(options: CalibrationOptions) {
   const quantizer = new VectorQuantizer({ codewords: 4, subvector: 2, seed: 1 });
   const weights = new Map<string, Tensor>();
   const layers = new Map<string, LayerStart>();
+  const originals: { matrix: WeightMatrix; bias: Float32Array }[] = [];
   for (let block = 0; block < BLOCKS; block++) {
     const name = layerName(block);
     const data = random.derive(name).fillNormal(new Float32Array(WIDTH * WIDTH));
     const bias = random.derive(name, 'bias').fillNormal(new Float32Array(WIDTH));
     weights.set(`${name}.weight`, ops.tensor(data, [WIDTH, WIDTH]));
     weights.set(`${name}.bias`, ops.tensor(bias, [WIDTH]));
-    const matrix = { name, rows: WIDTH, columns: WIDTH, data, groups: 2 };
-    layers.set(name, await startLayer(matrix, await quantizer.quantize(matrix), bias, options));
+    originals.push({ matrix: { name, rows: WIDTH, columns: WIDTH, data, groups: 2 }, bias });
   }
   const stack: BlockStack = {
     blockCount: BLOCKS,
     layersOf: (block) => [layerName(block)],
     weights: (name) => weights.get(name)!,
-    forwardBlock(o, block, tokens, conditioning, lookup) {
+    forwardBlock(o, block, tokens, conditioning, lookup, observe) {
       const name = layerName(block);
+      observe?.(name, tokens);
       const inner = linear(o, tokens, lookup(`${name}.weight`), lookup(`${name}.bias`));
       return o.add(o.add(tokens, o.tanh(inner)), conditioning);
     },
@@ -79,6 +83,12 @@ async function toy(options: CalibrationOptions) {
       }
     },
   };
+  const grams = await collectGrams(ops, { stack, source, trajectories: 2 });
+  for (const { matrix, bias } of originals) {
+    const gram = grams.get(matrix.name)!;
+    const quantized = await quantizer.quantize(matrix);
+    layers.set(matrix.name, await startLayer(matrix, quantized, bias, { ...options, gram }));
+  }
   const run = (job: Partial<CalibrationJob> = {}) =>
     calibrate(ops, { stack, source, layers, trajectories: 12, options, ...job });
 
@@ -113,7 +123,7 @@ async function toy(options: CalibrationOptions) {
       { weight, bias, choice: new Int32Array(weight.codes.length) },
     ]),
   );
-  return { ops, run, errorOf, uncalibrated };
+  return { ops, run, errorOf, uncalibrated, grams, source };
 }
 
 const RECIPE: CalibrationOptions = {
@@ -152,6 +162,7 @@ describe('calibration', () => {
       },
     ],
     ['three candidates', { ...RECIPE, candidates: 3, ratioStart: 'inverse-distance' }],
+    ['default', { ...DEFAULT_RECIPE, learningRates: RECIPE.learningRates }],
     ['frozen biases', { ...RECIPE, learningRates: { ...RECIPE.learningRates, bias: 0 } }],
   ] as [string, CalibrationOptions][]) {
     it(`${name}: ends with hard assignments among the candidates and frees everything`, async () => {
@@ -188,6 +199,36 @@ describe('calibration', () => {
       }
     });
   }
+
+  it('chooses assignments by output error better than codebooks alone can be trained', async () => {
+    const recipe = { ...DEFAULT_RECIPE, learningRates: RECIPE.learningRates };
+    const chosen = await toy(recipe);
+    const codebookOnly = await toy({ ...recipe, candidates: 1 });
+    const [many, one] = [await chosen.run(), await codebookOnly.run()];
+    expect(await chosen.errorOf(many)).toBeLessThan(0.8 * (await codebookOnly.errorOf(one)));
+  });
+
+  it('takes the statistics of the inputs that the layers are given', async () => {
+    const { ops, grams, source } = await toy(RECIPE);
+    const expected = new Float64Array(WIDTH * WIDTH);
+    for (const trajectory of [0, 1]) {
+      for await (const { blockOutputs } of source.trajectory(ops, trajectory)) {
+        const x = await ops.read(blockOutputs[0]!); // [16, WIDTH], the input of block 1
+        for (let row = 0; row < 16; row++) {
+          for (let i = 0; i < WIDTH * WIDTH; i++) {
+            const [a, b] = [Math.floor(i / WIDTH), i % WIDTH];
+            expected[i]! += (x[row * WIDTH + a]! * x[row * WIDTH + b]!) / 160;
+          }
+        }
+      }
+    }
+    const scale = Math.max(...expected.map(Math.abs));
+    const gram = grams.get(layerName(1))!;
+    // Each of the ten products is rounded to float32 a few times.
+    for (const [i, value] of gram.entries()) {
+      expect(Math.abs(value - expected[i]!)).toBeLessThan(1e-6 * scale);
+    }
+  });
 
   it('leaves biases alone at rate 0', async () => {
     const { run, uncalibrated } = await toy({

@@ -195,6 +195,8 @@ export async function quantizeWithProgress(
         if (clamped) reporter.note(clamped);
       },
       onLayer: (done, total, name) => show('K-means', done, total, name),
+      onStatistics: (done, total) => show('Input statistics', done, total, ''),
+      onCandidates: (done, total, name) => show('Candidates', done, total, name),
       onCalibration: ({ step, steps, blockError, penalty, hardLayers, layers }) =>
         show(
           'Calibration',

@@ -1,4 +1,10 @@
-import { type CalibrationOptions, PAPER_RECIPE, PUBLISHED_CODE_RECIPE, RATES } from '@vq4dit/core';
+import {
+  type CalibrationOptions,
+  DEFAULT_RECIPE,
+  PAPER_RECIPE,
+  PUBLISHED_CODE_RECIPE,
+  RATES,
+} from '@vq4dit/core';
 import type { LayerSelection } from './layers.ts';
 
 /** What an artefact's folder holds. */
@@ -6,7 +12,7 @@ export const ARTEFACT_FILES = ['model.safetensors', 'config.json'] as const;
 
 /** Names of complete calibration settings. */
 export const RECIPES = {
-  default: PAPER_RECIPE,
+  default: DEFAULT_RECIPE,
   paper: PAPER_RECIPE,
   'published-code': PUBLISHED_CODE_RECIPE,
 } as const satisfies Record<string, CalibrationOptions>;

@@ -5,6 +5,7 @@ import {
   type CalibratedWeight,
   type CalibrationProgress,
   calibrate,
+  collectGrams,
   InterruptedError,
   type LayerStart,
   startLayer,
@@ -34,6 +35,10 @@ export interface QuantizeJob {
   /** Called after each layer's k-means, also where it was done in an earlier run; `done` from 1. */
   onLayer?(done: number, total: number, name: string): void;
   /** Called after every optimizer step. */
+  /** Steps of the walk that collects the inputs' statistics, where the recipe wants them. */
+  onStatistics?(done: number, total: number): void;
+  /** Layers whose candidate sets and first assignments are found. */
+  onCandidates?(done: number, total: number, name: string): void;
   onCalibration?(progress: CalibrationProgress): void;
 }
 
@@ -154,24 +159,38 @@ async function calibrateLayers(
 ): Promise<Map<string, CalibratedWeight>> {
   const { model, settings, signal } = job;
   const { budget, calibration } = settings;
-  const layers = new Map<string, LayerStart>();
-  for (const plan of plans) {
-    const weight: VqWeight = (await work.readLayer(plan))!;
-    const bias = await model.readFloat32(`${plan.name}.bias`);
-    const matrix = await readMatrix(model, plan);
-    layers.set(plan.name, await startLayer(matrix, weight, bias, calibration, signal));
-  }
   const ops = await job.ops();
   const weights = await DiTWeights.load(ops, model.config, model);
   try {
+    const stack = ditBlockStack(weights, new Set(plans.map(({ name }) => name)));
+    const source = zeroDataSource(weights, {
+      ...budget,
+      seed: settings.seed,
+      ...(signal && { signal }),
+    });
     const resume = await work.readCalibration(ops.backend.id);
+    // A state brings its own ratios or assignments: what they started from does not matter then.
+    const start = resume ? { ...calibration, ratioStart: 'uniform' as const } : calibration;
+    const grams =
+      start.ratioStart === 'output-error'
+        ? await collectGrams(ops, {
+            ...{ stack, source, trajectories: calibration.statisticsTrajectories },
+            ...(job.onStatistics && { onStep: job.onStatistics }),
+          })
+        : undefined;
+    const layers = new Map<string, LayerStart>();
+    for (const [i, plan] of plans.entries()) {
+      const weight: VqWeight = (await work.readLayer(plan))!;
+      const bias = await model.readFloat32(`${plan.name}.bias`);
+      const gram = grams?.get(plan.name);
+      const options = { ...start, ...(gram && { gram }), ...(signal && { signal }) };
+      layers.set(plan.name, await startLayer(await readMatrix(model, plan), weight, bias, options));
+      grams?.delete(plan.name);
+      job.onCandidates?.(i + 1, plans.length, plan.name);
+    }
     return await calibrate(ops, {
-      stack: ditBlockStack(weights, new Set(layers.keys())),
-      source: zeroDataSource(weights, {
-        ...budget,
-        seed: settings.seed,
-        ...(signal && { signal }),
-      }),
+      stack,
+      source,
       layers,
       trajectories: budget.trajectories,
       options: calibration,

@@ -7,6 +7,7 @@ export {
 } from './candidates.ts';
 export { clampCodewords, type KMeansOptions, type KMeansResult, kmeans } from './kmeans.ts';
 export type { KMeansProgress } from './lloyd.ts';
+export { assignByOutputError, type OutputErrorOptions } from './output-error.ts';
 export {
   type CodeArray,
   codeWidth,

@@ -1,6 +1,7 @@
 import {
   attention,
   gelu,
+  type LayerObserver,
   layerNorm,
   linear,
   silu,
@@ -19,6 +20,7 @@ import type { WeightLookup } from './weights.ts';
  * @param index which block, from 0
  * @param tokens [N, T, D]
  * @param conditioning timestep and label embedding, [N, D]
+ * @param observe is shown the input of each linear layer
  * @returns tokens [N, T, D]
  */
 export function blockForward(
@@ -28,10 +30,12 @@ export function blockForward(
   index: number,
   tokens: Tensor,
   conditioning: Tensor,
+  observe?: LayerObserver,
 ): Tensor {
   return ops.scope((s) => {
     const layer = (x: Tensor, name: BlockLinear) => {
       const path = blockLayer(index, name);
+      observe?.(path, x);
       return linear(s, x, lookup(`${path}.weight`), lookup(`${path}.bias`));
     };
     const modulation = layer(silu(s, conditioning), 'adaLN_modulation.1'); // [N, 6D]

@@ -11,13 +11,21 @@ export {
   type LayerStart,
   type LayerState,
 } from './layer.ts';
-export type { BlockStack, CalibrationSource, CalibrationStep, WeightLookup } from './model.ts';
+export type {
+  BlockStack,
+  CalibrationSource,
+  CalibrationStep,
+  LayerObserver,
+  WeightLookup,
+} from './model.ts';
 export {
   type CalibrationOptions,
   checkCalibrationOptions,
+  DEFAULT_RECIPE,
   PAPER_RECIPE,
   PUBLISHED_CODE_RECIPE,
 } from './options.ts';
 export type { ParameterState } from './parameter.ts';
 export { ratioPenalty } from './penalty.ts';
-export { startLayer } from './start.ts';
+export { type StartOptions, startLayer } from './start.ts';
+export { collectGrams, type GramJob } from './statistics.ts';

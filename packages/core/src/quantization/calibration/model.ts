@@ -4,6 +4,9 @@ import type { Tensor } from '../../tensor/tensor.ts';
 /** Finds a parameter by its name, `blocks.0.mlp.fc1.weight` for instance. */
 export type WeightLookup = (name: string) => Tensor;
 
+/** Is shown the input [..., columns] of every linear layer, by the layer's name without `.weight`. */
+export type LayerObserver = (layer: string, input: Tensor) => void;
+
 /** A model seen as a stack of blocks, each computed from whatever weights the lookup gives. */
 export interface BlockStack {
   readonly blockCount: number;
@@ -16,6 +19,7 @@ export interface BlockStack {
     tokens: Tensor,
     conditioning: Tensor,
     weights: WeightLookup,
+    observe?: LayerObserver,
   ): Tensor;
   /** The floating-point parameters, for those that are not calibrated. */
   readonly weights: WeightLookup;

@@ -1,25 +1,37 @@
+import { ArgumentError } from '../../errors.ts';
 import { candidateSets } from '../candidates.ts';
+import { assignByOutputError } from '../output-error.ts';
 import type { VqWeight, WeightMatrix } from '../quantized-weight.ts';
 import { initialLogits } from '../ratios.ts';
 import type { LayerStart } from './layer.ts';
 import type { CalibrationOptions } from './options.ts';
+
+/** What {@link startLayer} needs of a recipe, and statistics where the recipe asks for them. */
+export interface StartOptions extends Pick<CalibrationOptions, 'candidates' | 'ratioStart'> {
+  /** Mean of x x^T over the layer's inputs, [columns, columns]; for `output-error`. */
+  readonly gram?: Float64Array;
+  readonly signal?: AbortSignal;
+}
+
+/** Logit of the candidate that was chosen by output error; the others have 0. */
+const CHOSEN = 4;
 
 /**
  * Candidate sets and first ratios (equations 5 and 6) of a layer that k-means has quantized.
  *
  * @param weight the floating-point matrix
  * @param quantized its hard quantization, whose codebooks the candidates are taken from
- * @throws ArgumentError where a codebook has fewer codewords than there are candidates
+ * @throws ArgumentError where a codebook has fewer codewords than there are candidates, or the Gram
+ *   matrix is missing
  */
 export async function startLayer(
   weight: WeightMatrix,
   quantized: VqWeight,
   bias: Float32Array,
-  options: Pick<CalibrationOptions, 'candidates' | 'ratioStart'>,
-  signal?: AbortSignal,
+  options: StartOptions,
 ): Promise<LayerStart> {
   const { groups, k, d, subvectorsPerGroup: count } = quantized;
-  const n = options.candidates;
+  const { candidates: n, ratioStart, gram, signal } = options;
   const candidates = new Int32Array(groups * count * n);
   const logits = new Float32Array(candidates.length);
   for (let group = 0; group < groups; group++) {
@@ -31,7 +43,21 @@ export async function startLayer(
       ...(signal && { signal }),
     });
     candidates.set(sets.indices, group * count * n);
-    logits.set(initialLogits(sets, options.ratioStart), group * count * n);
+    if (ratioStart !== 'output-error') {
+      logits.set(initialLogits(sets, ratioStart), group * count * n);
+    }
+  }
+  if (ratioStart === 'output-error') {
+    if (!gram) {
+      throw new ArgumentError(
+        `${weight.name}: choosing assignments by output error needs the Gram matrix of the layer's inputs; collectGrams makes it.`,
+      );
+    }
+    const choice = await assignByOutputError({
+      ...{ weight, quantized, candidates, gram },
+      ...(signal && { signal }),
+    });
+    for (let i = 0; i < choice.length; i++) logits[i * n + choice[i]!] = CHOSEN;
   }
   return { weight: quantized, candidates, logits, bias };
 }
