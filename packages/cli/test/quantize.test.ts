@@ -169,7 +169,7 @@ describe('quantize --method vq4dit', () => {
     expect(first.stderr).toContain('hard 10/10');
     expect(await sameFolders(at('cal-a'), at('cal-b'))).toBe(true);
     expect(await sameFolders(at('cal-a'), at('cal-c'))).toBe(false);
-    expect((await layersOf(at('cal-a'))).info).toMatchObject({ method: 'vq4dit', candidates: 2 });
+    expect((await layersOf(at('cal-a'))).info).toMatchObject({ method: 'vq4dit', candidates: 4 });
   });
 
   it('--recipe published-code gives another result', async () => {
@@ -211,7 +211,7 @@ describe('quantize --method vq4dit', () => {
     const [line] = stderr.split('\n');
     expect(line).toMatch(new RegExp(`^Backend: ${backend} \\(.+\\)$`));
     // Nothing but notes of our own: the libraries below are silent.
-    const own = /^(Backend: |Fewer than |K-means \d|Calibration \d)/;
+    const own = /^(Backend: |Fewer than |K-means \d|Input statistics \d|Candidates \d|Calibration \d)/;
     for (const text of stderr.trimEnd().split('\n')) expect(text).toMatch(own);
   });
 

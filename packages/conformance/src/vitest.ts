@@ -78,5 +78,5 @@ export function defineConformance(definition: ConformanceDefinition): void {
 export function replayLine({ id, seed, path }: CaseResult): string {
   const pattern = id.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
   const settings = [`VQ4DIT_TEST_SEED=${seed}`, ...(path ? [`VQ4DIT_TEST_PATH=${path}`] : [])];
-  return `${settings.join(' ')} npx vitest run test/conformance.test.ts -t ' ${pattern}$'`;
+  return `${settings.join(' ')} npx vitest run -t ' ${pattern}$'`;
 }

@@ -110,7 +110,7 @@ describe('a run', () => {
     const [again] = (await runConformance(broken, options)).results;
     expect(again!.message).toBe(first!.message);
     expect(replayLine(first!)).toBe(
-      `VQ4DIT_TEST_SEED=7 VQ4DIT_TEST_PATH=${first!.path} npx vitest run test/conformance.test.ts -t ' argmin\\(property\\)$'`,
+      `VQ4DIT_TEST_SEED=7 VQ4DIT_TEST_PATH=${first!.path} npx vitest run -t ' argmin\\(property\\)$'`,
     );
   });
 });

@@ -63,9 +63,16 @@ export function quantizeCommand(): Command {
     )
     .option('--codewords <k>', 'codewords of a codebook', integer(1, 65536))
     .option('--subvector <d>', 'weights of a sub-vector', integer(1, 64))
-    .option('--candidates <n>', 'candidate codewords of a sub-vector, 1 to 4', integer(1, 4))
+    .option(
+      '--candidates <n>',
+      "candidate codewords of a sub-vector, 1 to 4; default: the recipe's (4)",
+      integer(1, 4),
+    )
     .addOption(
-      new Option('--recipe <name>', 'calibration settings')
+      new Option(
+        '--recipe <name>',
+        'how assignments and codebooks are calibrated; see docs/method.md',
+      )
         .choices(Object.keys(RECIPES))
         .default('default'),
     )
