@@ -211,7 +211,8 @@ describe('quantize --method vq4dit', () => {
     const [line] = stderr.split('\n');
     expect(line).toMatch(new RegExp(`^Backend: ${backend} \\(.+\\)$`));
     // Nothing but notes of our own: the libraries below are silent.
-    const own = /^(Backend: |Fewer than |K-means \d|Input statistics \d|Candidates \d|Calibration \d)/;
+    const own =
+      /^(Backend: |Fewer than |K-means \d|Input statistics \d|Candidates \d|Calibration \d)/;
     for (const text of stderr.trimEnd().split('\n')) expect(text).toMatch(own);
   });
 

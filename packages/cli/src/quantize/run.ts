@@ -39,6 +39,7 @@ export interface QuantizeJob {
   onStatistics?(done: number, total: number): void;
   /** Layers whose candidate sets and first assignments are found. */
   onCandidates?(done: number, total: number, name: string): void;
+  /** Called after each calibration step. */
   onCalibration?(progress: CalibrationProgress): void;
 }
 

@@ -8,6 +8,7 @@ export interface GramJob {
   readonly source: CalibrationSource;
   /** Trajectories to walk, from number 0. */
   readonly trajectories: number;
+  /** Called after each step of a trajectory. */
   onStep?(done: number, total: number): void;
 }
 
