@@ -13,6 +13,7 @@ const allowed = {
   'backend-reference': ['core'],
   'backend-tfjs': ['core'],
   'backend-gpujs': ['core'],
+  'backend-wasm': ['core'],
   conformance: ['core', 'backend-reference'],
   dit: ['core'],
   checkpoint: ['core', 'dit'],
