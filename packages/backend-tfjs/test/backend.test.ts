@@ -16,7 +16,7 @@ async function forward(ops: TensorOps): Promise<Float32Array> {
     const x = s.tensor(wave(2 * 9 * 8), [2, 9, 8]);
     const weight = s.tensor(wave(24 * 8, 1.3), [24, 8]);
     const bias = s.tensor(wave(24, 0.3), [24]);
-    const qkv = s.reshape(linear(s, x, weight, bias), [2, 9, 3, 2, 4]);
+    const qkv = s.reshape(linear(s, x, weight, { bias }), [2, 9, 3, 2, 4]);
     const heads = s.permute(qkv, [2, 0, 3, 1, 4]); // [3, B, H, T, d]
     const [q, k, v] = [0, 1, 2].map((i) =>
       s.reshape(s.slice(heads, [i, 0, 0, 0, 0], [1, 2, 2, 9, 4]), [2, 2, 9, 4]),

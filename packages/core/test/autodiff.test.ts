@@ -9,7 +9,11 @@ import {
   layerNorm,
   linear,
   meanSquaredError,
+  modulatedLayerNorm,
+  modulatedLayerNormOp,
   type Shape,
+  selfAttention,
+  selfAttentionOp,
   silu,
   sizeOf,
   softmax,
@@ -213,10 +217,48 @@ describe('gradient rules agree with finite differences', () => {
     ));
   it('linear and mean squared error', () =>
     property(
-      (o, [x, w, b, t]) => meanSquaredError(o, linear(o, x!, w!, b!), t!),
+      (o, [x, w, b, t]) => meanSquaredError(o, linear(o, x!, w!, { bias: b! }), t!),
       [[2, 3], [4, 3], [4], [2, 4]],
       [[-1, 1]],
     ));
+  it('linear with everything that may follow the product', () =>
+    property(
+      (o, [x, w, bias, gate, residual]) =>
+        linear(o, x!, w!, {
+          bias: bias!,
+          activation: 'gelu',
+          gated: { gate: gate!, residual: residual! },
+        }),
+      [[2, 2, 3], [4, 3], [4], [2, 4], [2, 2, 4]],
+      [[-1, 1]],
+    ));
+  it('self-attention, recorded in parts and as one operation', async () => {
+    const shapes = [[2, 3, 12]];
+    await property((o, [qkv]) => selfAttention(o, qkv!, 2), shapes, [[-1, 1]]);
+    await property((o, [qkv]) => o.composed(selfAttentionOp, [qkv!], { heads: 2 })[0]!, shapes, [
+      [-1, 1],
+    ]);
+  });
+  it('modulated layer norm, recorded in parts and as one operation', async () => {
+    const shapes = [
+      [2, 3, 4],
+      [2, 4],
+      [2, 4],
+    ];
+    // As above, the ramp keeps the variance away from zero.
+    const ramp = (o: TensorOps, x: Tensor) => o.add(x, o.tensor([-2, -1, 1, 2], [4]));
+    await property(
+      (o, [x, shift, scale]) => modulatedLayerNorm(o, ramp(o, x!), shift!, scale!),
+      shapes,
+      [[-0.5, 0.5]],
+    );
+    await property(
+      (o, [x, shift, scale]) =>
+        o.composed(modulatedLayerNormOp, [ramp(o, x!), shift!, scale!], { epsilon: 1e-6 })[0]!,
+      shapes,
+      [[-0.5, 0.5]],
+    );
+  });
   it('soft reconstruction', () =>
     property(
       (o, [codebook, logits]) =>

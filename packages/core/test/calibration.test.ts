@@ -51,7 +51,7 @@ async function toy(options: CalibrationOptions) {
     forwardBlock(o, block, tokens, conditioning, lookup, observe) {
       const name = layerName(block);
       observe?.(name, tokens);
-      const inner = linear(o, tokens, lookup(`${name}.weight`), lookup(`${name}.bias`));
+      const inner = linear(o, tokens, lookup(`${name}.weight`), { bias: lookup(`${name}.bias`) });
       return o.add(o.add(tokens, o.tanh(inner)), conditioning);
     },
   };

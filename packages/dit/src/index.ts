@@ -44,10 +44,10 @@ export { positionEmbedding } from './model/position.ts';
 export {
   type DiTModel,
   DiTWeights,
+  type LoadOptions,
   replaceWeights,
   sourceShapes,
   type TensorSource,
-  type WeightLookup,
 } from './model/weights.ts';
 export {
   applyGuidance,

@@ -73,8 +73,98 @@ export interface RequiredKernels<H> {
   nearest(x: KernelTensor<H>, codebook: KernelTensor<H>, n: number): { indices: H; distances: H };
 }
 
+/** What a linear layer applies to its result before it leaves the kernel. */
+export const ACTIVATIONS = ['none', 'gelu', 'silu'] as const;
+/** A name in {@link ACTIVATIONS}; `gelu` is the tanh approximation. */
+export type Activation = (typeof ACTIVATIONS)[number];
+
+/**
+ * A weight matrix [rows, columns] as vector quantization stores it. Sub-vectors run along a row, in
+ * row-major order; code i belongs to row group floor(i groups / N) and names codeword
+ * `group * k + code`.
+ */
+export interface PackedKernelWeight<H = unknown> {
+  /** int32 [words]: the bit stream of `packCodes`, least significant bit first, filled up with zeros. */
+  readonly codes: KernelTensor<H>;
+  /** [groups k, d] */
+  readonly codebook: KernelTensor<H>;
+  readonly rows: number;
+  /** A multiple of d. */
+  readonly columns: number;
+  readonly groups: number;
+  /** Bits of one code, 1 to 16. */
+  readonly width: number;
+}
+
+/** What follows the product of a linear layer, in this order: bias, activation, gate and residual. */
+export interface LinearEpilogue<H = unknown> {
+  /** [out] */
+  readonly bias?: KernelTensor<H> | undefined;
+  readonly activation: Activation;
+  /** residual [rows, out] + gate [images, out] * y; row i belongs to image floor(i images / rows). */
+  readonly gated?:
+    | { readonly gate: KernelTensor<H>; readonly residual: KernelTensor<H> }
+    | undefined;
+}
+
+/** Constants of one AdamW step. */
+export interface AdamwConstants {
+  readonly learningRate: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  /** Decoupled from the gradient: the value first shrinks by learningRate * weightDecay. */
+  readonly weightDecay: number;
+  /** From 1; the bias corrections are 1 - beta^step. */
+  readonly step: number;
+}
+
 /** Optional kernels. Without them core composes the same function from the required ones. */
 export interface FusedKernels<H> {
+  /** x [rows, in] -> [rows, out]: x W^T, then the epilogue. weight [out, in], dense or packed. */
+  linear(
+    x: KernelTensor<H>,
+    weight: KernelTensor<H> | PackedKernelWeight<H>,
+    epilogue: LinearEpilogue<H>,
+  ): H;
+  /**
+   * Multi-head attention of queries, keys and values side by side, [N, T, 3D] -> [N, T, D]:
+   * softmax(q k^T / sqrt(D / heads)) v for each head.
+   */
+  selfAttention(qkv: KernelTensor<H>, heads: number): H;
+  /** Gradient of selfAttention for qkv [N, T, 3D], given grad [N, T, D]. */
+  selfAttentionGrad(qkv: KernelTensor<H>, grad: KernelTensor<H>, heads: number): H;
+  /** layerNorm(x) (1 + scale) + shift. x [N, T, D], shift and scale [N, D] -> [N, T, D]. */
+  modulatedLayerNorm(
+    x: KernelTensor<H>,
+    shift: KernelTensor<H>,
+    scale: KernelTensor<H>,
+    epsilon: number,
+  ): H;
+  /** Gradients of modulatedLayerNorm: x [N, T, D], shift and scale [N, D], given grad [N, T, D]. */
+  modulatedLayerNormGrad(
+    x: KernelTensor<H>,
+    scale: KernelTensor<H>,
+    grad: KernelTensor<H>,
+    epsilon: number,
+  ): { x: H; shift: H; scale: H };
+  /** grad times the derivative of GELU (tanh approximation) at x; all of one shape. */
+  geluGrad(x: KernelTensor<H>, grad: KernelTensor<H>): H;
+  /** grad times the derivative of SiLU at x; all of one shape. */
+  siluGrad(x: KernelTensor<H>, grad: KernelTensor<H>): H;
+  /** One AdamW step (Loshchilov & Hutter 2019, algorithm 2); all of one shape. */
+  adamwStep(
+    value: KernelTensor<H>,
+    grad: KernelTensor<H>,
+    mean: KernelTensor<H>,
+    square: KernelTensor<H>,
+    constants: AdamwConstants,
+  ): { value: H; mean: H; square: H };
+  /**
+   * One assignment of Lloyd's algorithm with what the update needs. x [N, d], codebook [k, d] ->
+   * indices int32 [N] as `nearest` gives them, sums [k, d] and counts [k] of each codeword's rows.
+   */
+  lloydStep(x: KernelTensor<H>, codebook: KernelTensor<H>): { indices: H; sums: H; counts: H };
   /** x [rows, n] -> [rows, n], over the last axis. */
   softmax(x: KernelTensor<H>): H;
   /** x [rows, n] -> [rows, n]: (x - mean) / sqrt(variance + epsilon), no affine part. */

@@ -2,7 +2,14 @@ import type { VjpRule } from '../autodiff/rule.ts';
 import type { FusedKernels, KernelTensor } from './backend.ts';
 import type { TensorOps } from './ops.ts';
 import type { DType, Shape } from './shape.ts';
-import type { Tensor } from './tensor.ts';
+import type { IndexRange, Tensor } from './tensor.ts';
+
+/** One output of a composed operation. */
+export interface OutputSpec {
+  readonly shape: Shape;
+  /** Given for int32 outputs, the numbers they hold; all others are float32. */
+  readonly range?: IndexRange;
+}
 
 /**
  * An operation that core composes from the required kernels and that a backend may replace by one
@@ -15,7 +22,7 @@ export interface ComposedOp<A> {
   /** Which input holds row numbers of which other; their range is checked before anything runs. */
   readonly rowNumbers?: { readonly input: number; readonly of: number };
   /** Checks the inputs' shapes and gives those of the outputs. @throws ShapeError */
-  outputs(shapes: readonly Shape[], attrs: A): readonly { readonly shape: Shape }[];
+  outputs(shapes: readonly Shape[], attrs: A): readonly OutputSpec[];
   /** The outputs, from required kernels alone. `ops` does not record; intermediates are freed. */
   compose(ops: TensorOps, inputs: readonly Tensor[], attrs: A): Tensor[];
   /** Calls the backend's kernel; only where it has one. Gives one handle per output. */

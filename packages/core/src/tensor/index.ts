@@ -1,5 +1,5 @@
 export * from './backend.ts';
-export type { ComposedOp } from './composed.ts';
+export type { ComposedOp, OutputSpec } from './composed.ts';
 export { TensorOps, type TensorOpsOptions } from './ops.ts';
 export {
   type BackendProbe,

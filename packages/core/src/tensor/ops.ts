@@ -27,7 +27,7 @@ import type {
   ReduceOp,
   UnaryOp,
 } from './backend.ts';
-import type { ComposedOp } from './composed.ts';
+import type { ComposedOp, OutputSpec } from './composed.ts';
 import { Scope } from './scope.ts';
 import {
   broadcastShapes,
@@ -130,6 +130,17 @@ export class TensorOps {
   /** The same backend; every differentiable operation is told to `recorder`. */
   withRecorder(recorder: Recorder): TensorOps {
     return this.derive({ recorder });
+  }
+
+  /** Whether an operation on these tensors would be recorded for a gradient. */
+  isRecording(...inputs: readonly Tensor[]): boolean {
+    const { recorder } = this.context;
+    return recorder !== undefined && inputs.some((x) => recorder.isTracked(x));
+  }
+
+  /** Whether the backend has its own kernel for a composed operation, and may use it here. */
+  hasFused(name: keyof FusedKernels<unknown>): boolean {
+    return this.context.fused && this.backend.fused?.[name] !== undefined;
   }
 
   /** A second tensor over the same buffer, with its own lifetime. */
@@ -578,7 +589,7 @@ export class TensorOps {
     }
     const outputs = this.fusedOutputs(op, inputs, attrs, specs);
     if (op.rule) this.recorded(outputs[0]!, op.rule, inputs, attrs);
-    else if (this.context.recorder && inputs.some((x) => this.context.recorder!.isTracked(x))) {
+    else if (this.isRecording(...inputs)) {
       throw new UnsupportedOpError(`${op.name} has no gradient rule and cannot be recorded.`);
     }
     return outputs;
@@ -588,21 +599,24 @@ export class TensorOps {
     op: ComposedOp<A>,
     inputs: readonly Tensor[],
     attrs: A,
-    specs: readonly { shape: Shape }[],
+    specs: readonly OutputSpec[],
   ): Tensor[] {
-    const kernels = this.context.fused ? this.backend.fused : undefined;
+    const kernels = this.hasFused(op.name) ? this.backend.fused : undefined;
     const query = {
       op: op.name,
       shapes: inputs.map((x) => x.shape),
       dtypes: inputs.map((x) => x.dtype),
     };
-    if (kernels?.[op.name] && (this.backend.supports?.(query) ?? true) === true) {
+    if (kernels && (this.backend.supports?.(query) ?? true) === true) {
       const handles = op.fused(
         kernels as FusedKernels<unknown>,
         inputs.map((x) => view(x)),
         attrs,
       );
-      return handles.map((handle, i) => this.adopt(handle, specs[i]!.shape, 'float32'));
+      return handles.map((handle, i) => {
+        const { shape, range } = specs[i]!;
+        return this.adopt(handle, shape, range ? 'int32' : 'float32', range);
+      });
     }
     return this.withoutRecording().scope((ops) => op.compose(ops, inputs, attrs));
   }

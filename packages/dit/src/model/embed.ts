@@ -1,8 +1,15 @@
-import { ArgumentError, linear, ShapeError, silu, type Tensor, type TensorOps } from '@vq4dit/core';
+import {
+  type Activation,
+  ArgumentError,
+  linear,
+  ShapeError,
+  type Tensor,
+  type TensorOps,
+  type WeightLookup,
+} from '@vq4dit/core';
 import { type DiTConfig, hasNullLabel } from '../config/config.ts';
 import { POSITION_EMBEDDING, TIMESTEP_FREQUENCIES } from '../config/tensors.ts';
 import { patchify } from './patches.ts';
-import type { WeightLookup } from './weights.ts';
 
 /** One number for each image of a batch; timesteps and labels stay on the host. */
 export type HostVector = readonly number[] | Int32Array | Float32Array;
@@ -44,7 +51,8 @@ export function embedTokens(
 /** Images [N, C, H, W] -> [N, T, D]: a convolution with stride p, as a linear layer on patches. */
 function embedPatches(s: TensorOps, lookup: WeightLookup, config: DiTConfig, x: Tensor): Tensor {
   const kernel = s.reshape(lookup('x_embedder.proj.weight'), [config.hiddenSize, -1]); // [D, C p p]
-  return linear(s, patchify(s, x, config.patchSize), kernel, lookup('x_embedder.proj.bias'));
+  const bias = lookup('x_embedder.proj.bias');
+  return linear(s, patchify(s, x, config.patchSize), kernel, { bias });
 }
 
 const MAX_PERIOD = 10000;
@@ -69,10 +77,12 @@ export function timestepFrequencies(t: HostVector): Float32Array {
 
 /** Timesteps -> [N, D]. */
 function embedTimesteps(s: TensorOps, lookup: WeightLookup, t: HostVector): Tensor {
-  const layer = (x: Tensor, name: string) =>
-    linear(s, x, lookup(`t_embedder.mlp.${name}.weight`), lookup(`t_embedder.mlp.${name}.bias`));
+  const layer = (x: Tensor, name: string, activation: Activation) => {
+    const bias = lookup(`t_embedder.mlp.${name}.bias`);
+    return linear(s, x, lookup(`t_embedder.mlp.${name}.weight`), { bias, activation });
+  };
   const sinusoids = s.tensor(timestepFrequencies(t), [t.length, TIMESTEP_FREQUENCIES]);
-  return layer(silu(s, layer(sinusoids, '0')), '2');
+  return layer(layer(sinusoids, '0', 'silu'), '2', 'none');
 }
 
 /** Labels -> [N, D]. */

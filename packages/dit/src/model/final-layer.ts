@@ -1,8 +1,14 @@
-import { layerNorm, linear, silu, type Tensor, type TensorOps } from '@vq4dit/core';
+import {
+  linear,
+  modulatedLayerNorm,
+  silu,
+  type Tensor,
+  type TensorOps,
+  type WeightLookup,
+} from '@vq4dit/core';
 import { type DiTConfig, outChannels } from '../config/config.ts';
-import { chunkModulation, modulate } from './block.ts';
+import { chunkModulation } from './block.ts';
 import { unpatchify } from './patches.ts';
-import type { WeightLookup } from './weights.ts';
 
 /**
  * The last layer: tokens [N, T, D] and conditioning [N, D] -> images [N, C or 2C, H, W]; the first
@@ -17,10 +23,12 @@ export function finalLayer(
 ): Tensor {
   return ops.scope((s) => {
     const layer = (x: Tensor, name: string) =>
-      linear(s, x, lookup(`final_layer.${name}.weight`), lookup(`final_layer.${name}.bias`));
+      linear(s, x, lookup(`final_layer.${name}.weight`), {
+        bias: lookup(`final_layer.${name}.bias`),
+      });
     const modulation = layer(silu(s, conditioning), 'adaLN_modulation.1'); // [N, 2D]
     const [shift, scale] = chunkModulation(s, modulation, 2);
-    const patches = layer(modulate(s, layerNorm(s, tokens), shift!, scale!), 'linear');
+    const patches = layer(modulatedLayerNorm(s, tokens, shift!, scale!), 'linear');
     return unpatchify(s, patches, config.patchSize, outChannels(config));
   });
 }

@@ -1,20 +1,17 @@
 import {
   ModelError,
   NonFiniteError,
+  PackedWeight,
+  type PackedWeightParts,
   type Shape,
   sizeOf,
   type Tensor,
   type TensorOps,
+  type WeightLookup,
 } from '@vq4dit/core';
 import { checkConfig, type DiTConfig } from '../config/config.ts';
 import { checkTensors, expectedTensors } from '../config/tensors.ts';
 import { positionEmbedding } from './position.ts';
-
-/**
- * Gives a weight by its name in the original checkpoints (`blocks.0.attn.qkv.weight`). The model
- * reads every weight through one, so that single weights can be replaced.
- */
-export type WeightLookup = (name: string) => Tensor;
 
 /** A model that can run: its config and its weights. */
 export interface DiTModel {
@@ -32,6 +29,14 @@ export interface TensorSource {
   entry(name: string): { readonly shape: Shape };
   /** All elements, row-major. */
   readFloat32(name: string): Promise<Float32Array>;
+  /** The matrix as codes and codebook, where the source stores it so. */
+  readPacked?(name: string): Promise<PackedWeightParts | undefined>;
+}
+
+/** Options of {@link DiTWeights.load}. */
+export interface LoadOptions {
+  /** Keep matrices packed that the source stores so: less memory. Default false: decode them. */
+  readonly packed?: boolean;
 }
 
 /** The shapes of everything in a source, as config inference takes them. */
@@ -44,9 +49,13 @@ export class DiTWeights implements DiTModel, Disposable {
   readonly config: DiTConfig;
   /** Names in the source that the model has no use for. */
   readonly extra: readonly string[];
-  private readonly tensors: Map<string, Tensor>;
+  private readonly tensors: Map<string, Tensor | PackedWeight>;
 
-  private constructor(config: DiTConfig, tensors: Map<string, Tensor>, extra: readonly string[]) {
+  private constructor(
+    config: DiTConfig,
+    tensors: Map<string, Tensor | PackedWeight>,
+    extra: readonly string[],
+  ) {
     this.config = config;
     this.tensors = tensors;
     this.extra = extra;
@@ -58,14 +67,25 @@ export class DiTWeights implements DiTModel, Disposable {
    * @throws ModelError where a tensor is missing or of another shape than the config gives it
    * @throws NonFiniteError where a weight is NaN or infinite
    */
-  static async load(ops: TensorOps, config: DiTConfig, source: TensorSource): Promise<DiTWeights> {
+  static async load(
+    ops: TensorOps,
+    config: DiTConfig,
+    source: TensorSource,
+    options: LoadOptions = {},
+  ): Promise<DiTWeights> {
     const where = source.name ?? 'checkpoint';
     checkConfig(config, where);
     const shapes = sourceShapes(source);
     const { extra } = checkTensors(config, shapes, where);
-    const tensors = new Map<string, Tensor>();
+    const tensors = new Map<string, Tensor | PackedWeight>();
     try {
       for (const [name, shape] of expectedTensors(config)) {
+        const packed = options.packed ? await source.readPacked?.(name) : undefined;
+        if (packed) {
+          checkValues(packed.codebook, [packed.codebook.length], `${where}: codebook of ${name}`);
+          tensors.set(name, PackedWeight.upload(ops, packed));
+          continue;
+        }
         const values = shapes.has(name)
           ? await source.readFloat32(name)
           : positionEmbedding(config);
@@ -79,11 +99,23 @@ export class DiTWeights implements DiTModel, Disposable {
     return new DiTWeights(config, tensors, extra);
   }
 
-  readonly lookup: WeightLookup = (name) => {
-    const tensor = this.tensors.get(name);
-    if (!tensor) throw new ModelError(`The model has no weight ${name}.`);
-    return tensor;
-  };
+  /** Finds a weight by its name in the original checkpoints. */
+  readonly lookup: WeightLookup = Object.assign(
+    (name: string) => {
+      const tensor = this.tensors.get(name);
+      if (!tensor) throw new ModelError(`The model has no weight ${name}.`);
+      if (tensor instanceof PackedWeight) {
+        throw new ModelError(`${name} is kept packed; load the model without that for its values.`);
+      }
+      return tensor;
+    },
+    {
+      packed: (name: string) => {
+        const tensor = this.tensors.get(name);
+        return tensor instanceof PackedWeight ? tensor : undefined;
+      },
+    },
+  );
 
   /** Names of all weights, in the order of the original checkpoints. */
   names(): string[] {
@@ -107,7 +139,9 @@ export function replaceWeights(
   lookup: WeightLookup,
   changed: ReadonlyMap<string, Tensor>,
 ): WeightLookup {
-  return (name) => changed.get(name) ?? lookup(name);
+  return Object.assign((name: string) => changed.get(name) ?? lookup(name), {
+    packed: (name: string) => (changed.has(name) ? undefined : lookup.packed?.(name)),
+  });
 }
 
 function checkValues(values: Float32Array, shape: Shape, what: string): void {

@@ -1,8 +1,16 @@
+import type { PackedWeight } from '../../nn/packed-weight.ts';
 import type { TensorOps } from '../../tensor/ops.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 
-/** Finds a parameter by its name, `blocks.0.mlp.fc1.weight` for instance. */
-export type WeightLookup = (name: string) => Tensor;
+/**
+ * Finds a parameter by its name in the original checkpoints, `blocks.0.mlp.fc1.weight` for instance.
+ * A model reads every weight through one, so that single weights can be replaced.
+ */
+export interface WeightLookup {
+  (name: string): Tensor;
+  /** The matrix, where it is kept packed; such a matrix cannot be had as a tensor. */
+  readonly packed?: (name: string) => PackedWeight | undefined;
+}
 
 /** Is shown the input [..., columns] of every linear layer, by the layer's name without `.weight`. */
 export type LayerObserver = (layer: string, input: Tensor) => void;
