@@ -70,3 +70,13 @@ export class ModelError extends VqError {
 export class InterruptedError extends VqError {
   override readonly name = 'InterruptedError';
 }
+
+/** A device that has no room for one more tensor; what it already holds stays usable. */
+export class OutOfDeviceMemoryError extends VqError {
+  override readonly name = 'OutOfDeviceMemoryError';
+}
+
+/** A device that failed while it ran: what it held is lost, and it takes no more work. */
+export class DeviceLostError extends VqError {
+  override readonly name = 'DeviceLostError';
+}

@@ -45,7 +45,6 @@ export {
   type DiTModel,
   DiTWeights,
   type LoadOptions,
-  replaceWeights,
   sourceShapes,
   type TensorSource,
 } from './model/weights.ts';

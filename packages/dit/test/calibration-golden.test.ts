@@ -1,5 +1,6 @@
 import {
   meanSquaredError,
+  replaceWeights,
   softmax,
   softReconstruct,
   type Tensor,
@@ -15,7 +16,6 @@ import {
   DiTWeights,
   ditForward,
   embedTokens,
-  replaceWeights,
 } from '../src/index.ts';
 import { BACKENDS } from './support/backends.ts';
 import { expectClose } from './support/compare.ts';

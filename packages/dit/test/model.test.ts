@@ -4,6 +4,9 @@ import {
   type Backend,
   ModelError,
   NonFiniteError,
+  packCodes,
+  RandomStream,
+  replaceWeights,
   ShapeError,
   TensorOps,
 } from '@vq4dit/core';
@@ -12,13 +15,15 @@ import { describe, expect, it } from 'vitest';
 import {
   applyGuidance,
   type DiTConfig,
+  type DiTModel,
   DiTWeights,
   ditForward,
+  expectedTensors,
   guidedChannels,
   hasNullLabel,
   outChannels,
   positionEmbedding,
-  replaceWeights,
+  type TensorSource,
   withNullLabels,
 } from '../src/index.ts';
 import { expectClose } from './support/compare.ts';
@@ -104,6 +109,69 @@ describe('a model of any config', () => {
         expect(after, name).not.toEqual(before);
       }
     });
+  });
+});
+
+describe('where the matrices are kept', () => {
+  const forward = async (model: DiTModel) => {
+    using x = noise(SMALL, 1);
+    return ops.scope((s) => s.read(ditForward(s, model, x, [500], [1])));
+  };
+
+  it('makes no difference to the output: device or host', async () => {
+    const before = ops.memory();
+    {
+      using plain = await DiTWeights.load(ops, SMALL, randomSource(SMALL));
+      const onDevice = ops.memory().liveBytes;
+      const expected = await forward(plain);
+      using hosted = await DiTWeights.load(ops, SMALL, randomSource(SMALL), { residence: 'host' });
+      // 12 D^2 with an MLP twice as wide as D, and six D^2 of the modulation, in each block.
+      const matrices = SMALL.depth * (4 + 2 * SMALL.mlpRatio + 6) * SMALL.hiddenSize ** 2;
+      const both = ops.memory().liveBytes - before.liveBytes;
+      expect(both).toBe(2 * (onDevice - before.liveBytes) - 4 * matrices);
+      expect(await forward(hosted)).toEqual(expected);
+      expect(() => hosted.lookup('blocks.0.mlp.fc1.weight')).toThrow('kept on the host');
+    }
+    expect(ops.memory()).toEqual(before);
+  });
+
+  it('makes no difference to the output: decoded or packed', async () => {
+    const before = ops.memory();
+    const [k, d] = [8, 2];
+    const quantized = (name: string) => {
+      const [rows, columns] = expectedTensors(SMALL).get(name) as [number, number];
+      const stream = new RandomStream(1, name);
+      const codebook = stream.fillNormal(new Float32Array(k * d)).map((value) => 0.1 * value);
+      const codes = Uint16Array.from({ length: (rows * columns) / d }, () => stream.integer(k));
+      const values = new Float32Array(rows * columns);
+      codes.forEach((code, i) => {
+        values.set(codebook.subarray(code * d, (code + 1) * d), i * d);
+      });
+      return {
+        values,
+        parts: { name, rows, columns, groups: 1, k, d, codes: packCodes(codes, 3), codebook },
+      };
+    };
+    const isMatrix = (name: string) => /^blocks\.\d+\..*\.weight$/.test(name);
+    const plain = randomSource(SMALL);
+    const source: TensorSource = {
+      ...plain,
+      readFloat32: async (name) =>
+        isMatrix(name) ? quantized(name).values : plain.readFloat32(name),
+      readPacked: async (name) => (isMatrix(name) ? quantized(name).parts : undefined),
+    };
+    {
+      using decoded = await DiTWeights.load(ops, SMALL, source);
+      using packed = await DiTWeights.load(ops, SMALL, source, { packed: true });
+      expect(await forward(packed)).toEqual(await forward(decoded));
+      const name = 'blocks.1.attn.qkv.weight';
+      expect(() => packed.lookup(name)).toThrow('kept packed');
+      // A replaced matrix stands in for a packed one too.
+      using other = ops.tensor(quantized(name).values.fill(0), [24, 8]);
+      const lookup = replaceWeights(packed.lookup, new Map([[name, other]]));
+      expect(await forward({ config: SMALL, lookup })).not.toEqual(await forward(packed));
+    }
+    expect(ops.memory()).toEqual(before);
   });
 });
 

@@ -1,6 +1,7 @@
 import {
   type LayerObserver,
   type LinearOptions,
+  type LinearWeight,
   linear,
   modulatedLayerNorm,
   selfAttention,
@@ -36,8 +37,10 @@ export function blockForward(
     const layer = (x: Tensor, name: BlockLinear, options: Omit<LinearOptions, 'bias'> = {}) => {
       const path = blockLayer(index, name);
       observe?.(path, x);
-      const weight = lookup.packed?.(`${path}.weight`) ?? lookup(`${path}.weight`);
-      return linear(s, x, weight, { ...options, bias: lookup(`${path}.bias`) });
+      return linear(s, x, matrix(s, lookup, `${path}.weight`), {
+        ...options,
+        bias: lookup(`${path}.bias`),
+      });
     };
     const modulation = layer(silu(s, conditioning), 'adaLN_modulation.1'); // [N, 6D]
     const [shift1, scale1, gate1, shift2, scale2, gate2] = chunkModulation(s, modulation, 6);
@@ -50,6 +53,11 @@ export function blockForward(
     const wide = layer(narrow, 'mlp.fc1', { activation: 'gelu' }); // [N, T, mlp]
     return layer(wide, 'mlp.fc2', { gated: { gate: gate2!, residual: middle } });
   });
+}
+
+/** A matrix however the model keeps it; one from the host lives as long as the block's scope. */
+function matrix(s: TensorOps, lookup: WeightLookup, name: string): LinearWeight {
+  return lookup.packed?.(name) ?? lookup.upload?.(s, name) ?? lookup(name);
 }
 
 /** Modulation [N, count D] as `count` tensors [N, D]. */

@@ -5,12 +5,12 @@ import {
   type PackedWeightParts,
   type Shape,
   sizeOf,
-  type Tensor,
+  Tensor,
   type TensorOps,
   type WeightLookup,
 } from '@vq4dit/core';
 import { checkConfig, type DiTConfig } from '../config/config.ts';
-import { checkTensors, expectedTensors } from '../config/tensors.ts';
+import { BLOCK_LINEARS, blockLayer, checkTensors, expectedTensors } from '../config/tensors.ts';
 import { positionEmbedding } from './position.ts';
 
 /** A model that can run: its config and its weights. */
@@ -37,6 +37,11 @@ export interface TensorSource {
 export interface LoadOptions {
   /** Keep matrices packed that the source stores so: less memory. Default false: decode them. */
   readonly packed?: boolean;
+  /**
+   * `host` keeps the blocks' matrices in host memory and puts those of one block at a time on the
+   * device: slower, for models that the device cannot hold. Default `device`.
+   */
+  readonly residence?: 'device' | 'host';
 }
 
 /** The shapes of everything in a source, as config inference takes them. */
@@ -44,18 +49,34 @@ export function sourceShapes(source: TensorSource): Map<string, Shape> {
   return new Map(source.names().map((name) => [name, source.entry(name).shape]));
 }
 
+interface HostWeight {
+  readonly values: Float32Array;
+  readonly shape: Shape;
+}
+
+type Weight = Tensor | PackedWeight | HostWeight;
+
+function free(weight: Weight): void {
+  if ('dispose' in weight) weight.dispose();
+}
+
+/** Names of the matrices of all blocks, which are nearly all of a model. */
+function blockMatrices({ depth }: DiTConfig): Set<string> {
+  const names = new Set<string>();
+  for (let block = 0; block < depth; block++) {
+    for (const linear of BLOCK_LINEARS) names.add(`${blockLayer(block, linear)}.weight`);
+  }
+  return names;
+}
+
 /** All weights of a model on one backend. Dispose it once. */
 export class DiTWeights implements DiTModel, Disposable {
   readonly config: DiTConfig;
   /** Names in the source that the model has no use for. */
   readonly extra: readonly string[];
-  private readonly tensors: Map<string, Tensor | PackedWeight>;
+  private readonly tensors: Map<string, Weight>;
 
-  private constructor(
-    config: DiTConfig,
-    tensors: Map<string, Tensor | PackedWeight>,
-    extra: readonly string[],
-  ) {
+  private constructor(config: DiTConfig, tensors: Map<string, Weight>, extra: readonly string[]) {
     this.config = config;
     this.tensors = tensors;
     this.extra = extra;
@@ -77,7 +98,8 @@ export class DiTWeights implements DiTModel, Disposable {
     checkConfig(config, where);
     const shapes = sourceShapes(source);
     const { extra } = checkTensors(config, shapes, where);
-    const tensors = new Map<string, Tensor | PackedWeight>();
+    const onHost = options.residence === 'host' ? blockMatrices(config) : undefined;
+    const tensors = new Map<string, Weight>();
     try {
       for (const [name, shape] of expectedTensors(config)) {
         const packed = options.packed ? await source.readPacked?.(name) : undefined;
@@ -90,10 +112,10 @@ export class DiTWeights implements DiTModel, Disposable {
           ? await source.readFloat32(name)
           : positionEmbedding(config);
         checkValues(values, shape, `${where}: tensor ${name}`);
-        tensors.set(name, ops.tensor(values, shape));
+        tensors.set(name, onHost?.has(name) ? { values, shape } : ops.tensor(values, shape));
       }
     } catch (error) {
-      for (const tensor of tensors.values()) tensor.dispose();
+      for (const tensor of tensors.values()) free(tensor);
       throw error;
     }
     return new DiTWeights(config, tensors, extra);
@@ -104,15 +126,20 @@ export class DiTWeights implements DiTModel, Disposable {
     (name: string) => {
       const tensor = this.tensors.get(name);
       if (!tensor) throw new ModelError(`The model has no weight ${name}.`);
-      if (tensor instanceof PackedWeight) {
-        throw new ModelError(`${name} is kept packed; load the model without that for its values.`);
-      }
-      return tensor;
+      if (tensor instanceof Tensor) return tensor;
+      const where = tensor instanceof PackedWeight ? 'packed' : 'on the host';
+      throw new ModelError(
+        `${name} is kept ${where}; load the model otherwise to have its tensor.`,
+      );
     },
     {
       packed: (name: string) => {
         const tensor = this.tensors.get(name);
         return tensor instanceof PackedWeight ? tensor : undefined;
+      },
+      upload: (ops: TensorOps, name: string) => {
+        const weight = this.tensors.get(name);
+        return weight && 'values' in weight ? ops.tensor(weight.values, weight.shape) : undefined;
       },
     },
   );
@@ -124,7 +151,7 @@ export class DiTWeights implements DiTModel, Disposable {
 
   /** Frees all weights; lookups fail from then on. */
   dispose(): void {
-    for (const tensor of this.tensors.values()) tensor.dispose();
+    for (const tensor of this.tensors.values()) free(tensor);
     this.tensors.clear();
   }
 
@@ -132,16 +159,6 @@ export class DiTWeights implements DiTModel, Disposable {
   [Symbol.dispose](): void {
     this.dispose();
   }
-}
-
-/** The same weights except those that `changed` holds. */
-export function replaceWeights(
-  lookup: WeightLookup,
-  changed: ReadonlyMap<string, Tensor>,
-): WeightLookup {
-  return Object.assign((name: string) => changed.get(name) ?? lookup(name), {
-    packed: (name: string) => (changed.has(name) ? undefined : lookup.packed?.(name)),
-  });
 }
 
 function checkValues(values: Float32Array, shape: Shape, what: string): void {

@@ -3,7 +3,7 @@ import { meanSquaredError } from '../../nn/linear.ts';
 import type { TensorOps } from '../../tensor/ops.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import type { CalibratedLayer } from './layer.ts';
-import type { BlockStack, CalibrationStep, WeightLookup } from './model.ts';
+import { type BlockStack, type CalibrationStep, replaceWeights } from './model.ts';
 import type { CalibrationOptions } from './options.ts';
 
 /** One optimizer step of the calibration. */
@@ -110,7 +110,7 @@ function blockLosses(
     calibrated.set(`${layer.name}.bias`, layer.leaves.bias);
     if (penalty) penalties.push(penalty);
   }
-  const lookup: WeightLookup = (name) => calibrated.get(name) ?? stack.weights(name);
+  const lookup = replaceWeights(stack.weights, calibrated);
   let own: Tensor | undefined;
   const errors = blocks.map((block) => {
     const floating = block === 0 ? teacher.tokens : teacher.blockOutputs[block - 1]!;

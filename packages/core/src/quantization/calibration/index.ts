@@ -11,12 +11,13 @@ export {
   type LayerStart,
   type LayerState,
 } from './layer.ts';
-export type {
-  BlockStack,
-  CalibrationSource,
-  CalibrationStep,
-  LayerObserver,
-  WeightLookup,
+export {
+  type BlockStack,
+  type CalibrationSource,
+  type CalibrationStep,
+  type LayerObserver,
+  replaceWeights,
+  type WeightLookup,
 } from './model.ts';
 export {
   type CalibrationOptions,

@@ -10,6 +10,22 @@ export interface WeightLookup {
   (name: string): Tensor;
   /** The matrix, where it is kept packed; such a matrix cannot be had as a tensor. */
   readonly packed?: (name: string) => PackedWeight | undefined;
+  /** The weight as a tensor of the scope of `ops`, where it is kept on the host until then. */
+  readonly upload?: (ops: TensorOps, name: string) => Tensor | undefined;
+}
+
+/** The same weights except those that `changed` holds. */
+export function replaceWeights(
+  lookup: WeightLookup,
+  changed: ReadonlyMap<string, Tensor>,
+): WeightLookup {
+  const { packed, upload } = lookup;
+  return Object.assign((name: string) => changed.get(name) ?? lookup(name), {
+    ...(packed && { packed: (name: string) => (changed.has(name) ? undefined : packed(name)) }),
+    ...(upload && {
+      upload: (ops: TensorOps, name: string) => (changed.has(name) ? undefined : upload(ops, name)),
+    }),
+  });
 }
 
 /** Is shown the input [..., columns] of every linear layer, by the layer's name without `.weight`. */
