@@ -1,0 +1,4 @@
+// Every kernel of the engine; one line per file.
+export * from './scratch';
+export * from './pool';
+export * from './testing';
