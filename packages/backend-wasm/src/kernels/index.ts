@@ -1,4 +1,15 @@
 import type { KernelGroup } from '../kernel-table.ts';
+import { activationKernels } from './activations.ts';
+import { attentionKernels } from './attention.ts';
+import { layerNormKernels } from './layer-norm.ts';
+import { optimizerKernels } from './optimizer.ts';
+import { softmaxKernels } from './softmax.ts';
 
 /** Every file of kernels: one line to import it, one to list it. */
-export const KERNEL_GROUPS: readonly KernelGroup[] = [];
+export const KERNEL_GROUPS: readonly KernelGroup[] = [
+  activationKernels,
+  attentionKernels,
+  layerNormKernels,
+  optimizerKernels,
+  softmaxKernels,
+];
