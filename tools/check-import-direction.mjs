@@ -16,6 +16,7 @@ const allowed = {
   'backend-wasm': ['core'],
   conformance: ['core', 'backend-reference'],
   dit: ['core'],
+  vae: ['core'],
   checkpoint: ['core', 'dit'],
   evaluation: ['core', 'dit', 'checkpoint'],
   'demo-model': [],
