@@ -1,8 +1,11 @@
 import type { KernelGroup } from '../kernel-table.ts';
 import { activationKernels } from './activations.ts';
 import { attentionKernels } from './attention.ts';
+import { elementwiseKernels } from './elementwise.ts';
 import { layerNormKernels } from './layer-norm.ts';
+import { movementKernels } from './movement.ts';
 import { optimizerKernels } from './optimizer.ts';
+import { reduceKernels } from './reduce.ts';
 import { softmaxKernels } from './softmax.ts';
 
 /** Every file of kernels: one line to import it, one to list it. */
@@ -12,4 +15,7 @@ export const KERNEL_GROUPS: readonly KernelGroup[] = [
   layerNormKernels,
   optimizerKernels,
   softmaxKernels,
+  elementwiseKernels,
+  movementKernels,
+  reduceKernels,
 ];
