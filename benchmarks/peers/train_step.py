@@ -1,6 +1,9 @@
 """One training step of a DiT in PyTorch: the hybrid loss of Nichol & Dhariwal 2021, AdamW and EMA.
 
-    python3 train_step.py golden out.safetensors     # the fixture of tools/train-demo's tests
+    python3 train_step.py golden out.safetensors                  # fixture of tools/train-demo's tests
+    python3 train_step.py serve problem.safetensors threads       # for benchmarks/training/bench.mjs
+
+The problem holds `weight.<name>` and, for one batch, `start`, `noise` [N, C, H, W], `t`, `y` [N].
 """
 
 import json
@@ -13,6 +16,7 @@ from torch.distributions import Normal, kl_divergence
 
 import dit
 import safetensors_file
+from serve import serve
 
 
 def normal_probability(z):
@@ -163,7 +167,20 @@ def adamw_golden():
     return tensors
 
 
+def serve_problem(path, threads):
+    torch.set_num_threads(threads)
+    tensors, metadata = safetensors_file.read(path)
+    tensors = {name: torch.from_numpy(array) for name, array in tensors.items()}
+    weights = {name[7:]: x for name, x in tensors.items() if name.startswith("weight.")}
+    training = Training(weights, json.loads(metadata["config"]))
+    batch = [tensors["start"], tensors["noise"], tensors["t"].long(), tensors["y"].long()]
+    serve(lambda _: training.step(*batch))
+
+
 if __name__ == "__main__":
-    if sys.argv[1:2] != ["golden"] or len(sys.argv) != 3:
+    if sys.argv[1:2] == ["golden"] and len(sys.argv) == 3:
+        golden(sys.argv[2])
+    elif sys.argv[1:2] == ["serve"] and len(sys.argv) == 4:
+        serve_problem(sys.argv[2], int(sys.argv[3]))
+    else:
         sys.exit(__doc__)
-    golden(sys.argv[2])
