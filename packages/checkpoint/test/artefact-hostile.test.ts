@@ -278,6 +278,7 @@ describe('what the tensors hold is refused when they are read', () => {
       () => model.readQuantized(fc1),
       () => model.readFloat32(`${fc1}.weight`),
       () => model.read(`${fc1}.weight`),
+      () => model.readPacked(`${fc1}.weight`),
     ]) {
       await expect(read()).rejects.toThrow(FileFormatError);
       await expect(read()).rejects.toThrow(/code 63 at position 0 has no codeword.* has 50/);
@@ -301,7 +302,12 @@ describe('what the tensors hold is refused when they are read', () => {
       bytes[4]! |= 0x80;
     });
     const model = await openModel(to);
-    await expect(model.readQuantized(odd.name)).rejects.toThrow(/weight_codes.* must be zero/);
+    for (const read of [
+      () => model.readQuantized(odd.name),
+      () => model.readPacked(`${odd.name}.weight`),
+    ]) {
+      await expect(read()).rejects.toThrow(/weight_codes.* must be zero/);
+    }
     await model.close();
   });
 
@@ -311,6 +317,7 @@ describe('what the tensors hold is refused when they are read', () => {
     const data = () => new Uint8Array(halves.buffer);
     const model = await open(change(`${fc1}.weight_codebook`, { data }));
     await expect(model.readQuantized(fc1)).rejects.toThrow(NonFiniteError);
+    await expect(model.readPacked(`${fc1}.weight`)).rejects.toThrow(NonFiniteError);
     await expect(model.readQuantized(fc1)).rejects.toThrow(
       new RegExp(`weight_codebook" holds ${value} at element 7; codebooks must be finite`),
     );
@@ -336,6 +343,7 @@ describe('a damaged artefact', async () => {
       }
       for (const { name } of model.quantizedLayers()) {
         outcomes.push(await valueOrVqError(() => model.readQuantized(name)));
+        outcomes.push(await valueOrVqError(() => model.readPacked(`${name}.weight`)));
       }
       return outcomes;
     });

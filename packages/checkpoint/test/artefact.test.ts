@@ -1,12 +1,18 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createReferenceBackend } from '@vq4dit/backend-reference';
 import {
   ArgumentError,
+  codeWidth,
   InterruptedError,
   NonFiniteError,
   OutputError,
+  RandomStream,
+  TensorOps,
+  unpackCodes,
   VqWeight,
 } from '@vq4dit/core';
+import { DiTWeights, ditForward } from '@vq4dit/dit';
 import { describe, expect, it } from 'vitest';
 import {
   decodeArtefact,
@@ -65,6 +71,59 @@ describe('an artefact', () => {
       expectSameBits(await model.readFloat32(name), expected.reconstruct());
       expectSameBytes((await model.read(name)).data, new Uint8Array(expected.reconstruct().buffer));
     }
+    await model.close();
+  });
+
+  it('gives layers packed as they are stored', async () => {
+    const model = await openModel(artefact);
+    const file = await openSafetensors(join(artefact, 'model.safetensors'));
+    for (const { name, rows, columns, groups, k, d } of TINY_LAYERS) {
+      const packed = (await model.readPacked(`${name}.weight`))!;
+      const { codes, codebook, ...rest } = packed;
+      expect(rest).toEqual({ name, rows, columns, groups, k, d });
+      expectSameBytes(codes, (await file.read(`${name}.weight_codes`)).data);
+      const read = await model.readQuantized(name);
+      expectSameBits(codebook, read.codebook);
+      const unpacked = unpackCodes(codes, codeWidth(k), (rows * columns) / d);
+      expect(unpacked).toEqual(read.codes);
+    }
+    expect(await model.readPacked('blocks.0.mlp.fc2.weight')).toBeUndefined();
+    expect(await model.readPacked('blocks.0.mlp.fc1')).toBeUndefined();
+    await Promise.all([file.close(), model.close()]);
+    const plain = await openTiny();
+    expect(await plain.readPacked('blocks.0.mlp.fc1.weight')).toBeUndefined();
+    await plain.close();
+  });
+
+  it('computes the same packed as decoded', async () => {
+    const ops = new TensorOps(createReferenceBackend());
+    const model = await openModel(artefact);
+    const x = new RandomStream(1).fillNormal(new Float32Array(2 * 4 * 8 * 8));
+    const outputs: Float32Array[] = [];
+    for (const packed of [false, true]) {
+      using weights = await DiTWeights.load(ops, model.config, model, { packed });
+      const kept = TINY_LAYERS.filter(({ name }) => weights.lookup.packed?.(`${name}.weight`));
+      expect(kept.length).toBe(packed ? TINY_LAYERS.length : 0);
+      await ops.scope(async (s) => {
+        const images = s.tensor(x, [2, 4, 8, 8]);
+        outputs.push(await s.read(ditForward(s, weights, images, [3, 700], [1, 10])));
+      });
+    }
+    expect(ops.memory().liveTensors).toBe(0);
+    // The reference decodes a packed matrix before it multiplies: the same numbers.
+    expectSameBits(outputs[1]!, outputs[0]!);
+    await model.close();
+  });
+
+  it('packed or not, has its embeddings in floating point on the device', async () => {
+    const name = 'y_embedder.embedding_table';
+    const table = randomLayer(name, 11, 32);
+    const path = join(folder, 'embeddings');
+    await writeTinyArtefact(path, { layers: [{ name, load: async () => table }] });
+    const ops = new TensorOps(createReferenceBackend());
+    const model = await openModel(path);
+    using weights = await DiTWeights.load(ops, model.config, model, { packed: true });
+    expect(weights.lookup(`${name}.weight`).shape).toEqual([11, 32]);
     await model.close();
   });
 

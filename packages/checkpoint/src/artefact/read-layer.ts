@@ -2,6 +2,7 @@ import {
   codeWidth,
   FileFormatError,
   NonFiniteError,
+  type PackedWeightParts,
   packedByteLength,
   unpackCodes,
   VqError,
@@ -59,6 +60,42 @@ function checkTensor(
  */
 export async function readLayer(file: ModelTensors, layer: QuantizedLayerInfo): Promise<VqWeight> {
   const { name, rows, columns, groups, k, d } = layer;
+  const codebook = await readCodebook(file, layer);
+  const packed = (await file.read(codesName(name))).data;
+  return located(file, name, () => {
+    const codes = unpackCodes(packed, codeWidth(k), (rows * columns) / d);
+    return new VqWeight({ name, rows, columns, groups, k, d, codebook, codes });
+  });
+}
+
+/**
+ * Reads one layer whose tensors have been checked, and leaves its codes packed. They are checked
+ * all the same: a kernel trusts that every code has a codeword.
+ *
+ * @throws FileFormatError, NonFiniteError as {@link readLayer}
+ */
+export async function readPackedLayer(
+  file: ModelTensors,
+  layer: QuantizedLayerInfo,
+): Promise<PackedWeightParts> {
+  const { name, rows, columns, groups, k, d } = layer;
+  const codebook = await readCodebook(file, layer);
+  const codes = (await file.read(codesName(name))).data;
+  const count = (rows * columns) / d;
+  // Where every pattern of bits is a code and fills its bytes, nothing can be wrong.
+  if (k !== 2 ** codeWidth(k) || (count * codeWidth(k)) % 8 !== 0) {
+    located(file, name, () => {
+      const unpacked = unpackCodes(codes, codeWidth(k), count);
+      return new VqWeight({ name, rows, columns, groups, k, d, codebook, codes: unpacked });
+    });
+  }
+  return { name, rows, columns, groups, k, d, codes, codebook };
+}
+
+async function readCodebook(
+  file: ModelTensors,
+  { name }: QuantizedLayerInfo,
+): Promise<Float32Array> {
   const codebook = await file.readFloat32(codebookName(name));
   const bad = codebook.findIndex((value) => !Number.isFinite(value));
   if (bad >= 0) {
@@ -66,13 +103,16 @@ export async function readLayer(file: ModelTensors, layer: QuantizedLayerInfo): 
       `${file.name}: tensor ${quote(codebookName(name))} holds ${codebook[bad]} at element ${bad}; codebooks must be finite.`,
     );
   }
-  const packed = (await file.read(codesName(name))).data;
+  return codebook;
+}
+
+/** Runs a check of a layer's codes; what it finds is told with the file and the tensor. */
+function located<T>(file: ModelTensors, layer: string, check: () => T): T {
   try {
-    const codes = unpackCodes(packed, codeWidth(k), (rows * columns) / d);
-    return new VqWeight({ name, rows, columns, groups, k, d, codebook, codes });
+    return check();
   } catch (error) {
     if (!(error instanceof VqError)) throw error;
-    throw new FileFormatError(`${file.name}: tensor ${quote(codesName(name))}: ${error.message}`, {
+    throw new FileFormatError(`${file.name}: tensor ${quote(codesName(layer))}: ${error.message}`, {
       cause: error,
     });
   }

@@ -1,4 +1,4 @@
-import { FileFormatError, ModelError, type VqWeight } from '@vq4dit/core';
+import { FileFormatError, ModelError, type PackedWeightParts, type VqWeight } from '@vq4dit/core';
 import { quote } from '../io/describe.ts';
 import type { ConfigSource } from '../model/known-config.ts';
 import type { ModelTensors } from '../model/model-file.ts';
@@ -15,7 +15,7 @@ import {
 } from './format.ts';
 import { isCount, parseLayerTable } from './layer-table.ts';
 import { checkFormat, parseQuantizationConfig } from './quantization-config.ts';
-import { checkLayerTensors, readLayer } from './read-layer.ts';
+import { checkLayerTensors, readLayer, readPackedLayer } from './read-layer.ts';
 
 /** An open artefact. */
 export interface Artefact {
@@ -24,6 +24,7 @@ export interface Artefact {
   readonly layers: readonly QuantizedLayerInfo[];
   readonly info: ArtefactInfo;
   readQuantized(layer: string): Promise<VqWeight>;
+  readPacked(tensor: string): Promise<PackedWeightParts | undefined>;
 }
 
 /** Whether these files are a quantized model, by any method. */
@@ -80,6 +81,10 @@ export function openArtefact(
       const layer = byName.get(name);
       if (!layer) throw new ModelError(`${file}: layer ${quote(name)} is not quantized.`);
       return readLayer(stored, layer);
+    },
+    async readPacked(tensor) {
+      const layer = layers.find(({ name }) => weightName(name) === tensor);
+      return layer && readPackedLayer(stored, layer);
     },
   };
 }

@@ -1,4 +1,4 @@
-import type { VqWeight } from '@vq4dit/core';
+import type { PackedWeightParts, VqWeight } from '@vq4dit/core';
 import type { DiTConfig, TensorSource } from '@vq4dit/dit';
 import type { ArtefactInfo, QuantizedLayerInfo } from '../artefact/format.ts';
 import type { RawTensor, TensorEntry } from '../tensor/tensor-file.ts';
@@ -57,6 +57,12 @@ export interface ModelFile extends ModelTensors {
    * @throws NonFiniteError where the codebook holds NaN or infinity
    */
   readQuantized(layer: string): Promise<VqWeight>;
+  /**
+   * The same layer as it is stored, by the name of its weight: packed codes, and the codebook in
+   * float32. Undefined for any other tensor. This is what `DiTWeights.load` takes with `packed`.
+   * @throws FileFormatError, NonFiniteError as {@link readQuantized}
+   */
+  readPacked(tensor: string): Promise<PackedWeightParts | undefined>;
   /**
    * SHA-256 of the tensor file, in hex; of all files one after the other in the order of
    * {@link files} where there are several. Read in pieces, once.

@@ -109,6 +109,7 @@ export function assembleModel(parts: ModelParts): ModelFile {
       }
       return artefact.readQuantized(layer);
     },
+    readPacked: async (tensor) => artefact?.readPacked(tensor),
     sha256() {
       digest ??= sha256OfFiles(filePaths);
       return digest;

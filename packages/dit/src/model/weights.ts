@@ -35,7 +35,7 @@ export interface TensorSource {
 
 /** Options of {@link DiTWeights.load}. */
 export interface LoadOptions {
-  /** Keep matrices packed that the source stores so: less memory. Default false: decode them. */
+  /** Keep blocks' matrices packed that the source stores so: less memory. Default false: decode them. */
   readonly packed?: boolean;
   /**
    * `host` keeps the blocks' matrices in host memory and puts those of one block at a time on the
@@ -98,11 +98,13 @@ export class DiTWeights implements DiTModel, Disposable {
     checkConfig(config, where);
     const shapes = sourceShapes(source);
     const { extra } = checkTensors(config, shapes, where);
-    const onHost = options.residence === 'host' ? blockMatrices(config) : undefined;
+    const matrices = blockMatrices(config);
+    const onHost = options.residence === 'host' ? matrices : undefined;
     const tensors = new Map<string, Weight>();
     try {
       for (const [name, shape] of expectedTensors(config)) {
-        const packed = options.packed ? await source.readPacked?.(name) : undefined;
+        const stays = options.packed && matrices.has(name);
+        const packed = stays ? await source.readPacked?.(name) : undefined;
         if (packed) {
           checkValues(packed.codebook, [packed.codebook.length], `${where}: codebook of ${name}`);
           tensors.set(name, PackedWeight.upload(ops, packed));
