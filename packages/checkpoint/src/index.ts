@@ -5,3 +5,4 @@ export * from './model/index.ts';
 export * from './safetensors/index.ts';
 export * from './tensor/index.ts';
 export * from './torch/index.ts';
+export * from './vae/index.ts';

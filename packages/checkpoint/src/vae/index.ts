@@ -1,0 +1,1 @@
+export { openVae, pipelineVae, type VaeFile } from './open-vae.ts';
