@@ -50,7 +50,7 @@ export async function createWasmBackend(options: WasmBackendOptions = {}): Promi
     async sync() {
       engine.check();
     },
-    liveBuffers: () => engine.usage().blocks,
+    liveBuffers: () => engine.blocks,
     close: () => engine.close(),
     ...mergeKernels(engine, KERNEL_GROUPS),
   };

@@ -188,7 +188,12 @@ export class Engine {
     if (this.#pool?.failure) throw this.#lose(this.#pool.failure);
   }
 
-  /** What is in the heap. */
+  /** Blocks that are allocated. */
+  get blocks(): number {
+    return this.#memory.blocks;
+  }
+
+  /** What is in the heap; looks at every free block. */
   usage(): HeapUsage {
     return this.#memory.usage();
   }
@@ -247,8 +252,8 @@ async function start(
   const memory = LinearMemory.create(shared, options.maximumPages);
   const imports = { env: { memory: memory.memory } };
   const { exports } = await web.WebAssembly!.instantiate(module, imports);
-  const call = (name: string, argument = 0) =>
-    (exports[name] as (argument: number) => number)(argument);
+  const call = (name: string, ...args: number[]) =>
+    (exports[name] as (...args: number[]) => number)(...args);
 
   // First what the module itself needs, then the control block, then each thread's working memory.
   const control = Math.ceil((call('heapBase') >>> 0) / ALIGNMENT) * ALIGNMENT;
@@ -256,7 +261,7 @@ async function start(
   const scratchBytes = call('scratchBytes') >>> 0;
   const scratches = Array.from({ length: threads }, (_, i) => firstScratch + i * scratchBytes);
   memory.reserve(firstScratch + threads * scratchBytes);
-  call('setScratch', scratches[0]);
+  call('setThread', 0, scratches[0]!);
 
   const names = Object.keys(exports).filter((name) => typeof exports[name] === 'function');
   const spinMicroseconds = options.spinMicroseconds ?? 50;

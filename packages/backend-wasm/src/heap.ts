@@ -27,6 +27,10 @@ export interface HeapUsage {
   readonly used: number;
   /** Bytes managed, free ones included. */
   readonly size: number;
+  /** The largest free block. */
+  readonly largestFree: number;
+  /** The free block at the end, which grows when the heap does; 0 if the last block is taken. */
+  readonly tail: number;
 }
 
 /**
@@ -51,7 +55,7 @@ export class Heap {
   /**
    * @param begin first address; a multiple of {@link ALIGNMENT}
    * @param grow makes at least that many more bytes usable behind the last; returns how many it
-   *   made (a multiple of the alignment) or throws
+   *   made, a multiple of the alignment, or 0 if it cannot
    */
   constructor(begin: number, grow: (bytes: number) => number) {
     this.#begin = begin / ALIGNMENT;
@@ -59,14 +63,11 @@ export class Heap {
     this.#grow = grow;
   }
 
-  /** The address of `bytes` bytes, aligned. @throws what `grow` throws */
-  allocate(bytes: number): number {
+  /** The address of `bytes` bytes, aligned; undefined if there is no room. */
+  allocate(bytes: number): number | undefined {
     const size = Math.max(1, Math.ceil(bytes / ALIGNMENT));
-    let block = this.#find(size);
-    if (block === undefined) {
-      this.#extend(size);
-      block = this.#find(size)!;
-    }
+    const block = this.#find(size) ?? this.#extend(size);
+    if (block === undefined) return undefined;
     this.#unlink(block);
     this.#splitOff(block, size);
     this.#used += block.size;
@@ -95,13 +96,29 @@ export class Heap {
     }
   }
 
-  /** How full it is. */
+  /** How full it is; looks at every free block. */
   usage(): HeapUsage {
+    let largest = 0;
+    for (let block of this.#lists) {
+      for (; block !== undefined; block = block.nextFree) largest = Math.max(largest, block.size);
+    }
     return {
-      blocks: this.#taken.size,
+      blocks: this.blocks,
       used: this.#used * ALIGNMENT,
       size: (this.#end - this.#begin) * ALIGNMENT,
+      largestFree: largest * ALIGNMENT,
+      tail: this.#last?.free ? this.#last.size * ALIGNMENT : 0,
     };
+  }
+
+  /** Blocks handed out. */
+  get blocks(): number {
+    return this.#taken.size;
+  }
+
+  /** The address after the last one. */
+  get end(): number {
+    return this.#end * ALIGNMENT;
   }
 
   /** A free block of at least `size` units, still in its list. */
@@ -124,9 +141,10 @@ export class Heap {
   }
 
   /** Makes a free block of at least `size` units at the end. */
-  #extend(size: number): void {
+  #extend(size: number): Block | undefined {
     const tail = this.#last?.free ? this.#last : undefined;
     const added = this.#grow((size - (tail?.size ?? 0)) * ALIGNMENT) / ALIGNMENT;
+    if (added === 0) return undefined;
     const block = makeBlock(this.#end, added, this.#last);
     if (this.#last) this.#last.next = block;
     this.#last = block;
@@ -134,10 +152,10 @@ export class Heap {
     if (tail) {
       this.#unlink(tail);
       this.#join(tail, block);
-      this.#link(tail);
-    } else {
-      this.#link(block);
     }
+    const grown = tail ?? block;
+    this.#link(grown);
+    return grown;
   }
 
   /** Cuts what is beyond `size` units off a block that is in no list. */

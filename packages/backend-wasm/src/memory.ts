@@ -46,17 +46,28 @@ export class LinearMemory {
     );
   }
 
-  /** Sets `bytes` at the beginning aside; what is left is the heap. Called once. */
+  /**
+   * Sets `bytes` at the beginning aside; what is left is the heap. Called once.
+   *
+   * @throws BackendUnavailableError if the memory cannot become that large
+   */
   reserve(bytes: number): void {
     this.#reserved = Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
     const missing = this.#reserved - this.#buffer.byteLength;
-    if (missing > 0) this.#grow(missing);
+    if (missing > 0 && !this.#grow(missing)) {
+      throw new BackendUnavailableError(
+        `The wasm backend needs ${text(bytes)} for its threads, but its memory can have only ` +
+          `${text(this.maximumBytes)}; use fewer threads.`,
+      );
+    }
     this.#heap = new Heap(this.#reserved, (needed) => this.#extend(needed));
   }
 
   /** @throws OutOfDeviceMemoryError */
   allocate(bytes: number): number {
-    return this.#heap!.allocate(bytes);
+    const address = this.#heap!.allocate(bytes);
+    if (address === undefined) throw this.#full(bytes);
+    return address;
   }
 
   release(address: number): void {
@@ -78,34 +89,42 @@ export class LinearMemory {
     return this.maximumBytes - this.#reserved;
   }
 
+  /** Blocks handed out. */
+  get blocks(): number {
+    return this.#heap!.blocks;
+  }
+
+  /** Makes room behind the heap. @returns bytes, or 0 if there are fewer than `needed` */
   #extend(needed: number): number {
-    const end = this.#reserved + this.usage().size;
-    const spare = this.#buffer.byteLength - end;
-    if (spare < needed) {
-      const left = this.maximumBytes - this.#buffer.byteLength;
+    const { end } = this.#heap!;
+    const missing = end + needed - this.#buffer.byteLength;
+    if (missing > 0) {
       // By an eighth at least: then the number of times that it grows is small, whatever the size.
-      const wanted = Math.max(needed - spare, STEP_BYTES, this.#buffer.byteLength / 8);
-      if (needed - spare > left) throw this.#full(needed);
-      this.#grow(Math.min(wanted, left), needed);
+      const left = this.maximumBytes - this.#buffer.byteLength;
+      const more = Math.min(left, Math.max(missing, STEP_BYTES, this.#buffer.byteLength / 8));
+      if (missing > left || (!this.#grow(more) && !this.#grow(missing))) return 0;
     }
     return this.#buffer.byteLength - end;
   }
 
-  #grow(bytes: number, needed = bytes): void {
+  #grow(bytes: number): boolean {
     try {
       this.memory.grow(Math.ceil(bytes / PAGE));
     } catch {
-      throw this.#full(needed);
+      return false;
     }
     this.#buffer = this.memory.buffer;
+    return true;
   }
 
   #full(needed: number): OutOfDeviceMemoryError {
-    const { used, blocks } = this.#heap?.usage() ?? { used: 0, blocks: 0 };
+    const { used, blocks, largestFree, tail } = this.usage();
+    const atEnd = this.maximumBytes - this.#buffer.byteLength + tail;
     return new OutOfDeviceMemoryError(
-      `The wasm backend cannot add ${text(needed)} to the ${text(used)} that ${blocks} tensors take; ` +
-        `its memory has ${text(this.#buffer.byteLength)} and can have ${text(this.maximumBytes)}. ` +
-        'Use fewer images at a time, or dispose of tensors that are no longer needed.',
+      `The wasm backend has no room for ${text(needed)}: ${text(used)} are in use by ${blocks} tensors, ` +
+        `and of at most ${text(this.maximumBytes)} the largest free stretch has ` +
+        `${text(Math.max(largestFree, atEnd))}. Use fewer images at a time, or dispose of tensors ` +
+        'that are no longer needed.',
     );
   }
 }

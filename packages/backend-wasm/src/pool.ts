@@ -108,7 +108,7 @@ export class Pool {
       } catch (error) {
         // Nothing more may be taken: the others stop after the chunks that they have.
         this.#open(ticket, this.#job, chunks);
-        throw this.fail(`The main thread of the wasm backend failed: ${error}`);
+        throw this.fail(`The main thread of the wasm backend failed in ${this.#name()}: ${error}`);
       }
       own += end - begin;
     }
@@ -128,8 +128,8 @@ export class Pool {
   /** Makes every later run throw. @returns the error */
   fail(what: string): DeviceLostError {
     this.#failure ??= new DeviceLostError(
-      `${what}; what it held may be wrong and is given up. Start the backend again, ` +
-        'with threads: 1 (VQ4DIT_THREADS=1) if it happens again.',
+      `${what}; what it held may be wrong and is given up. Start the backend again; ` +
+        'if this happens again, use one thread (VQ4DIT_THREADS=1) and report it.',
     );
     return this.#failure;
   }
@@ -174,7 +174,8 @@ export class Pool {
     const length = this.#load(CONTROL.failureBytes);
     // A decoder takes no shared memory.
     const bytes = new Uint8Array(memory.buffer, control + 4 * CONTROL.failure, length).slice();
-    return `Worker thread ${thread} of the wasm backend failed: ${new TextDecoder().decode(bytes)}`;
+    const text = new TextDecoder().decode(bytes);
+    return `Worker thread ${thread} of the wasm backend failed in ${this.#name()}: ${text}`;
   }
 
   #stallText(): string {
@@ -182,8 +183,13 @@ export class Pool {
     const busy = threads.filter((thread) => this.#load(CONTROL.busy + thread) !== 0);
     return (
       `Worker thread ${busy.join(', ') || '(unknown)'} of the wasm backend has not finished its ` +
-      `part for ${this.#options.stallSeconds} s: it has died or is stuck`
+      `part of ${this.#name()} for ${this.#options.stallSeconds} s: it has died or is stuck`
     );
+  }
+
+  /** The kernel of the latest job. */
+  #name(): string {
+    return this.#options.kernels[this.#load(CONTROL.kernel)]!;
   }
 
   #onEnd(thread: number, reason: string): void {

@@ -54,7 +54,7 @@ if (threads) {
 function serve(start: WorkerStart, post: (message: WorkerReady) => void): void {
   const { module, memory, thread, scratch, layout, kernels, spinMicroseconds } = start;
   const { exports } = new scope.WebAssembly.Instance(module, { env: { memory } });
-  (exports.setScratch as (pointer: number) => void)(scratch);
+  (exports.setThread as (index: number, scratch: number) => void)(thread, scratch);
   const claim = exports.claim as Claim;
   const functions = kernels.map((name) => exports[name] as Kernel);
 
