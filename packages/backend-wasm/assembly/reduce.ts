@@ -10,7 +10,7 @@ const SUM = 0;
 const MAX = 1;
 
 /** Elements whose sum is formed in float32; such sums are added up in float64. */
-const BLOCK: i32 = 4096;
+const BLOCK: i32 = 1024;
 
 /** The choice is made at compile time: `op` is a constant wherever this is used. */
 // @ts-ignore: decorator
