@@ -77,6 +77,29 @@ function combine(op: i32, moveA: bool, moveB: bool, a: usize, b: usize, y: usize
   }
 }
 
+/** Rows of four elements against a column: a vector each, without the loops around it. */
+// @ts-ignore: decorator
+@inline
+function combineFours(
+  op: i32,
+  isA: bool,
+  a: usize,
+  b: usize,
+  y: usize,
+  rows: i32,
+  stepA: usize,
+  stepB: usize,
+): void {
+  for (; rows > 0; rows--) {
+    const a0 = isA ? v128.load(a) : v128.load32_splat(a);
+    const b0 = isA ? v128.load32_splat(b) : v128.load(b);
+    v128.store(y, apply(op, a0, b0));
+    a += stepA;
+    b += stepB;
+    y += 16;
+  }
+}
+
 /** `rows` rows, of which each tensor's next one is `stepA`, `stepB` and `stepY` bytes further. */
 // @ts-ignore: decorator
 @inline
@@ -92,6 +115,11 @@ function combineRows(
   stepB: usize,
   stepY: usize,
 ): void {
+  if (length == 4 && moves != MOVE_BOTH) {
+    if (moves == MOVE_A) combineFours(op, true, a, b, y, rows, stepA, stepB);
+    else combineFours(op, false, a, b, y, rows, stepA, stepB);
+    return;
+  }
   for (let row = 0; row < rows; row++) {
     if (moves == MOVE_BOTH) combine(op, true, true, a, b, y, length);
     else if (moves == MOVE_A) combine(op, true, false, a, b, y, length);

@@ -25,51 +25,96 @@ function bothOf(op: i32, a: f32, b: f32): f32 {
   return op == SUM ? a + b : max(a, b);
 }
 
-/** What changes nothing. */
-// @ts-ignore: decorator
-@inline
-function neutral(op: i32): f32 {
-  return op == SUM ? 0 : -Infinity;
-}
-
-// @ts-ignore: decorator
-@inline
-function acrossLanes(op: i32, x: v128): f32 {
-  if (op == SUM) return sumLanes(x);
-  const pairs = f32x4.max(x, v128.shuffle<i64>(x, x, 1, 0));
-  return max(f32x4.extract_lane(pairs, 0), f32x4.extract_lane(pairs, 1));
-}
-
 /** Of at most BLOCK elements side by side. */
 // @ts-ignore: decorator
 @inline
-function block(op: i32, x: usize, length: i32): f32 {
+function sumOf(x: usize, length: i32): f32 {
   let left = length;
-  const nothing = f32x4.splat(neutral(op));
-  let a = nothing;
+  let a = f32x4.splat(0);
   if (left >= 16) {
-    let b = nothing;
-    let c = nothing;
-    let d = nothing;
+    let b = a;
+    let c = a;
+    let d = a;
     for (; left >= 16; left -= 16) {
-      a = both(op, a, v128.load(x));
-      b = both(op, b, v128.load(x, 16));
-      c = both(op, c, v128.load(x, 32));
-      d = both(op, d, v128.load(x, 48));
+      a = f32x4.add(a, v128.load(x));
+      b = f32x4.add(b, v128.load(x, 16));
+      c = f32x4.add(c, v128.load(x, 32));
+      d = f32x4.add(d, v128.load(x, 48));
       x += 64;
     }
-    a = both(op, both(op, a, b), both(op, c, d));
+    a = f32x4.add(f32x4.add(a, b), f32x4.add(c, d));
   }
   for (; left >= 4; left -= 4) {
-    a = both(op, a, v128.load(x));
+    a = f32x4.add(a, v128.load(x));
     x += 16;
   }
-  let result = acrossLanes(op, a);
+  let sum = sumLanes(a);
   for (; left > 0; left--) {
-    result = bothOf(op, result, load<f32>(x));
+    sum += load<f32>(x);
     x += 4;
   }
-  return result;
+  return sum;
+}
+
+/**
+ * The largest element, NaN if there is one. The instruction that lets NaN through costs processors
+ * eight of their own, so the maximum is of numbers only, and NaN is looked for beside it.
+ */
+// @ts-ignore: decorator
+@inline
+function maximumOf(x: usize, length: i32): f32 {
+  let left = length;
+  let a = f32x4.splat(-Infinity);
+  let b = a;
+  let isNaN = f32x4.splat(0);
+  for (; left >= 8; left -= 8) {
+    const v = v128.load(x);
+    const w = v128.load(x, 16);
+    // pmax gives its first operand unless the second one is larger.
+    a = f32x4.pmax(a, v);
+    b = f32x4.pmax(b, w);
+    isNaN = v128.or(isNaN, v128.or(f32x4.ne(v, v), f32x4.ne(w, w)));
+    x += 32;
+  }
+  a = f32x4.pmax(a, b);
+  a = f32x4.pmax(a, v128.shuffle<i64>(a, a, 1, 0));
+  let most = max(f32x4.extract_lane(a, 0), f32x4.extract_lane(a, 1));
+  if (v128.any_true(isNaN)) return NaN;
+  for (; left > 0; left--) {
+    most = max(most, load<f32>(x));
+    x += 4;
+  }
+  return most;
+}
+
+/** Rows of two or four elements, four rows at a time. Returns how many rows are done. */
+// @ts-ignore: decorator
+@inline
+function narrowRows(op: i32, x: usize, out: usize, n: i32, count: i32): i32 {
+  const whole = count & ~3;
+  const last = out + (<usize>whole << 2);
+  if (n == 2) {
+    for (; out < last; out += 16) {
+      v128.store(out, neighbours(op, v128.load(x), v128.load(x, 16)));
+      x += 32;
+    }
+  } else {
+    for (; out < last; out += 16) {
+      const ab = neighbours(op, v128.load(x), v128.load(x, 16));
+      const cd = neighbours(op, v128.load(x, 32), v128.load(x, 48));
+      v128.store(out, neighbours(op, ab, cd));
+      x += 64;
+    }
+  }
+  return whole;
+}
+
+/** Lanes 0 and 1 of a in one, lanes 2 and 3, then those of b. */
+// @ts-ignore: decorator
+@inline
+function neighbours(op: i32, a: v128, b: v128): v128 {
+  const even = v128.shuffle<i32>(a, b, 0, 2, 4, 6);
+  return both(op, even, v128.shuffle<i32>(a, b, 1, 3, 5, 7));
 }
 
 /** Arguments: x [outer, n], out [outer, pieces]; outer, n; items per chunk; pieces, their length. */
@@ -84,7 +129,12 @@ function rows(op: i32, args: usize, begin: i32, end: i32): void {
   const pieces = load<i32>(args, 20);
   const pieceLength = load<i32>(args, 24);
   const last = min(end * perChunk, outer * pieces);
-  for (let item = begin * perChunk; item < last; item++) {
+  let item = begin * perChunk;
+  if (n == 2 || n == 4) {
+    const from = x + (<usize>item * <usize>n << 2);
+    item += narrowRows(op, from, out + (<usize>item << 2), n, last - item);
+  }
+  for (; item < last; item++) {
     const row = item / pieces;
     const from = (item - row * pieces) * pieceLength;
     let left = min(pieceLength, n - from);
@@ -92,12 +142,12 @@ function rows(op: i32, args: usize, begin: i32, end: i32): void {
     if (op == SUM) {
       let total: f64 = 0;
       for (; left > 0; left -= BLOCK) {
-        total += <f64>block(SUM, at, min(left, BLOCK));
+        total += <f64>sumOf(at, min(left, BLOCK));
         at += <usize>BLOCK << 2;
       }
       store<f32>(out + (<usize>item << 2), <f32>total);
     } else {
-      store<f32>(out + (<usize>item << 2), block(MAX, at, left));
+      store<f32>(out + (<usize>item << 2), maximumOf(at, left));
     }
   }
 }
