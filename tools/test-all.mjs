@@ -10,8 +10,13 @@ import { root } from './lib.mjs';
 const REPORT = 'out/test-report.json';
 const TESTS = 'build and test';
 const packages = readdirSync(join(root, 'packages')).sort();
-const reportOf = (name) => join(root, 'packages', name, REPORT);
-for (const name of packages) rmSync(reportOf(name), { force: true });
+/** Suites by name, with the folders that their tests run in: packages, and tools with tests. */
+const folders = new Map([
+  ...packages.map((name) => [name, join(root, 'packages', name)]),
+  ['train-demo', join(root, 'tools', 'train-demo')],
+]);
+const reportOf = (name) => join(folders.get(name), REPORT);
+for (const name of folders.keys()) rmSync(reportOf(name), { force: true });
 
 // Cached results may be right, but a run that is meant to prove something should do the work.
 const nx = ['npx', 'nx', 'run-many', '--skip-nx-cache', '--output-style=stream', '--parallel=2'];
@@ -21,7 +26,7 @@ const steps = [
   step('docs', ['npm', 'run', '--silent', 'docs']),
   step(TESTS, [...nx, '-t', 'build', 'test'], { VQ4DIT_TEST_REPORT: REPORT }),
 ];
-const suites = packages.map(summarize);
+const suites = [...folders.keys()].map(summarize);
 
 console.log('');
 for (const { name, note } of [...steps, ...suites]) console.log(`${name.padEnd(18)} ${note}`);
