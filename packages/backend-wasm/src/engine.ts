@@ -291,13 +291,21 @@ const compiled = new Map<string, Promise<WasmModule>>();
 function compile(build: string): Promise<WasmModule> {
   let module = compiled.get(build);
   if (module === undefined) {
-    module = BUILDS[build as keyof typeof BUILDS]().then(({ base64 }) =>
-      web.WebAssembly!.compile(Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))),
-    );
+    module = BUILDS[build as keyof typeof BUILDS]().then(({ base64 }) => compileBytes(base64));
     compiled.set(build, module);
     module.catch(() => compiled.delete(build));
   }
   return module;
+}
+
+async function compileBytes(base64: string): Promise<WasmModule> {
+  const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+  try {
+    return await web.WebAssembly!.compile(bytes);
+  } catch (error) {
+    // A site can forbid WebAssembly: script-src without 'wasm-unsafe-eval'.
+    throw new BackendUnavailableError(`The wasm backend cannot compile its kernels: ${error}`);
+  }
 }
 
 function threadCount(asked: number | undefined): number {
