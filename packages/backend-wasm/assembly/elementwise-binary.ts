@@ -36,43 +36,53 @@ function apply(op: i32, a: v128, b: v128): v128 {
   return v128.and(f32x4.gt(a, b), v128.load32_splat(ONE));
 }
 
-/** out = a op b of `length` elements; a tensor that does not move is one number. */
+/**
+ * A vector of a tensor. T is v128 where the tensor moves along a row; where it is one number, T is
+ * f32 and the number is in all lanes of `fixed`. As types the two make separate loops for certain;
+ * flags would not, for the optimizer folds loops that differ in a flag.
+ */
 // @ts-ignore: decorator
 @inline
-function combine(op: i32, moveA: bool, moveB: bool, a: usize, b: usize, y: usize, length: i32): void {
-  const fixed = moveA ? (moveB ? i32x4.splat(0) : v128.load32_splat(b)) : v128.load32_splat(a);
+function next<T>(x: usize, fixed: v128, offset: usize): v128 {
+  return isVector<T>() ? v128.load(x + offset) : fixed;
+}
+
+// @ts-ignore: decorator
+@inline
+function nextOne<T>(x: usize, fixed: v128): v128 {
+  return isVector<T>() ? v128.load32_splat(x) : fixed;
+}
+
+/** out = a op b of `length` elements; see {@link next} for A and B. */
+// @ts-ignore: decorator
+@inline
+function combine<A, B>(op: i32, a: usize, b: usize, y: usize, length: i32): void {
+  const fixedA = isVector<A>() ? i32x4.splat(0) : v128.load32_splat(a);
+  const fixedB = isVector<B>() ? i32x4.splat(0) : v128.load32_splat(b);
   let left = length;
   for (; left >= 16; left -= 16) {
-    const a0 = moveA ? v128.load(a) : fixed;
-    const a1 = moveA ? v128.load(a, 16) : fixed;
-    const a2 = moveA ? v128.load(a, 32) : fixed;
-    const a3 = moveA ? v128.load(a, 48) : fixed;
-    const b0 = moveB ? v128.load(b) : fixed;
-    const b1 = moveB ? v128.load(b, 16) : fixed;
-    const b2 = moveB ? v128.load(b, 32) : fixed;
-    const b3 = moveB ? v128.load(b, 48) : fixed;
-    v128.store(y, apply(op, a0, b0));
-    v128.store(y, apply(op, a1, b1), 16);
-    v128.store(y, apply(op, a2, b2), 32);
-    v128.store(y, apply(op, a3, b3), 48);
-    if (moveA) a += 64;
-    if (moveB) b += 64;
+    const r0 = apply(op, next<A>(a, fixedA, 0), next<B>(b, fixedB, 0));
+    const r1 = apply(op, next<A>(a, fixedA, 16), next<B>(b, fixedB, 16));
+    const r2 = apply(op, next<A>(a, fixedA, 32), next<B>(b, fixedB, 32));
+    const r3 = apply(op, next<A>(a, fixedA, 48), next<B>(b, fixedB, 48));
+    v128.store(y, r0);
+    v128.store(y, r1, 16);
+    v128.store(y, r2, 32);
+    v128.store(y, r3, 48);
+    if (isVector<A>()) a += 64;
+    if (isVector<B>()) b += 64;
     y += 64;
   }
   for (; left >= 4; left -= 4) {
-    const a0 = moveA ? v128.load(a) : fixed;
-    const b0 = moveB ? v128.load(b) : fixed;
-    v128.store(y, apply(op, a0, b0));
-    if (moveA) a += 16;
-    if (moveB) b += 16;
+    v128.store(y, apply(op, next<A>(a, fixedA, 0), next<B>(b, fixedB, 0)));
+    if (isVector<A>()) a += 16;
+    if (isVector<B>()) b += 16;
     y += 16;
   }
   for (; left > 0; left--) {
-    const a0 = moveA ? v128.load32_splat(a) : fixed;
-    const b0 = moveB ? v128.load32_splat(b) : fixed;
-    v128.store32_lane(y, apply(op, a0, b0), 0);
-    if (moveA) a += 4;
-    if (moveB) b += 4;
+    v128.store32_lane(y, apply(op, nextOne<A>(a, fixedA), nextOne<B>(b, fixedB)), 0);
+    if (isVector<A>()) a += 4;
+    if (isVector<B>()) b += 4;
     y += 4;
   }
 }
@@ -80,19 +90,10 @@ function combine(op: i32, moveA: bool, moveB: bool, a: usize, b: usize, y: usize
 /** Rows of four elements against a column: a vector each, without the loops around it. */
 // @ts-ignore: decorator
 @inline
-function combineFours(
-  op: i32,
-  isA: bool,
-  a: usize,
-  b: usize,
-  y: usize,
-  rows: i32,
-  stepA: usize,
-  stepB: usize,
-): void {
+function combineFours<A, B>(op: i32, a: usize, b: usize, y: usize, rows: i32, stepA: usize, stepB: usize): void {
   for (; rows > 0; rows--) {
-    const a0 = isA ? v128.load(a) : v128.load32_splat(a);
-    const b0 = isA ? v128.load32_splat(b) : v128.load(b);
+    const a0 = isVector<A>() ? v128.load(a) : v128.load32_splat(a);
+    const b0 = isVector<B>() ? v128.load(b) : v128.load32_splat(b);
     v128.store(y, apply(op, a0, b0));
     a += stepA;
     b += stepB;
@@ -116,14 +117,14 @@ function combineRows(
   stepY: usize,
 ): void {
   if (length == 4 && moves != MOVE_BOTH) {
-    if (moves == MOVE_A) combineFours(op, true, a, b, y, rows, stepA, stepB);
-    else combineFours(op, false, a, b, y, rows, stepA, stepB);
+    if (moves == MOVE_A) combineFours<v128, f32>(op, a, b, y, rows, stepA, stepB);
+    else combineFours<f32, v128>(op, a, b, y, rows, stepA, stepB);
     return;
   }
   for (let row = 0; row < rows; row++) {
-    if (moves == MOVE_BOTH) combine(op, true, true, a, b, y, length);
-    else if (moves == MOVE_A) combine(op, true, false, a, b, y, length);
-    else combine(op, false, true, a, b, y, length);
+    if (moves == MOVE_BOTH) combine<v128, v128>(op, a, b, y, length);
+    else if (moves == MOVE_A) combine<v128, f32>(op, a, b, y, length);
+    else combine<f32, v128>(op, a, b, y, length);
     a += stepA;
     b += stepB;
     y += stepY;
@@ -144,8 +145,8 @@ function combineJoined(op: i32, a: usize, b: usize, y: usize, length: i32, rows:
   const step = <usize>copies * bytes;
   for (let row = 0; row < rows; row += copies) {
     const count = min(copies, rows - row) * length;
-    if (isA) combine(op, true, true, joined, b, y, count);
-    else combine(op, true, true, a, joined, y, count);
+    if (isA) combine<v128, v128>(op, joined, b, y, count);
+    else combine<v128, v128>(op, a, joined, y, count);
     a += step;
     b += step;
     y += step;
