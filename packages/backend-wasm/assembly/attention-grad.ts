@@ -1,7 +1,7 @@
 import {
   coveredRows, groupRows, multiplyBands, multiplyGroup, multiplyTransposed, ROW, WIDTH,
 } from './attention-tiles';
-import { packPanels, packRows, packTransposed, roundTo8, unpackRows } from './attention-pack';
+import { packPanels, packRows, packTransposed, roundTo8, touch, unpackRows } from './attention-pack';
 import { exp_nonpositive_v128 } from './math';
 import { scratch } from './scratch';
 import { fma, sumLanes } from './simd';
@@ -27,6 +27,10 @@ export function selfAttentionGrad(args: usize, begin: i32, end: i32): void {
   const width = <usize>(heads * d) << 2; // bytes of a row [H d]
   for (let chunk = begin + offset; chunk < end + offset; chunk++) {
     const image = <usize>(chunk / heads) * <usize>tokens;
+    if (chunk % heads == 0 || chunk == begin + offset) {
+      touch(qkv + image * 3 * width, <usize>tokens * 3 * width);
+      touch(grad + image * width, <usize>tokens * width);
+    }
     const column = <usize>(chunk % heads * d) << 2;
     const q = qkv + image * 3 * width + column;
     const g = grad + image * width + column;

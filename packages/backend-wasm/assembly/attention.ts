@@ -1,5 +1,5 @@
 import { multiplyBands, multiplyGroup, coveredRows, groupRows, ROW, WIDTH } from './attention-tiles';
-import { packPanels, packRows, packTransposed, roundTo8, unpackRows } from './attention-pack';
+import { packPanels, packRows, packTransposed, roundTo8, touch, unpackRows } from './attention-pack';
 import { exp_nonpositive_v128 } from './math';
 import { scratch } from './scratch';
 import { expRow, LOWEST, maskTail, rowMaximum } from './softmax-rows';
@@ -24,8 +24,10 @@ export function selfAttention(args: usize, begin: i32, end: i32): void {
     const first = (chunk % blocks) * perBlock;
     const rows = min(perBlock, tokens - first);
     if (rows <= 0) continue;
+    const start = qkv + <usize>(image * tokens) * 3 * width;
+    if (head == 0 || chunk == begin + offset) touch(start, <usize>tokens * 3 * width);
     const column = <usize>(head * d) << 2;
-    const q = qkv + <usize>(image * tokens) * 3 * width + column;
+    const q = start + column;
     const to = out + <usize>(image * tokens + first) * width + column;
     attend(args, q + <usize>first * 3 * width, rows, q + width, tokens, d, width, to);
   }
