@@ -43,6 +43,12 @@ const OURS = [
   { name: 'wasm, 2 threads', create: () => createWasmBackend({ threads: 2 }) },
   { name: 'tfjs-wasm, 1 thread', create: createTfjsWasmBackend, isSlow: true },
 ];
+/** Threads of PyTorch itself and of its BLAS; either of the last two may be the faster one. */
+const PEERS = [
+  { name: 'PyTorch, 1 thread', threads: { own: 1, blas: 1 } },
+  { name: 'PyTorch, 2 threads', threads: { own: 2, blas: 2 } },
+  { name: 'PyTorch, 2 in BLAS only', threads: { own: 1, blas: 2 } },
+];
 const wanted = (name) => flags.only?.split('/').some((part) => name.includes(part)) ?? true;
 
 const folder = mkdtempSync(join(os.tmpdir(), 'training-benchmark-'));
@@ -56,8 +62,7 @@ try {
     const ours = await createOurs(name, await create(), problems);
     contenders.push({ ...ours, isSlow, run: (kind, count) => ours[kind](count) });
   }
-  for (const threads of [1, 2]) {
-    const name = `PyTorch, ${threads} thread${threads > 1 ? 's' : ''}`;
+  for (const { name, threads } of PEERS) {
     if (!wanted(name)) continue;
     const scripts = {};
     for (const { kind, script } of KINDS) {
@@ -84,7 +89,7 @@ try {
     report[kind] = contenders.map(({ name, device }) => summary(name, device, seconds.get(name)));
     console.log(`\n${kind} step, milliseconds`);
     for (const row of report[kind]) {
-      console.log(row.name.padEnd(22), row.milliseconds.toFixed(1).padStart(9), row.device);
+      console.log(row.name.padEnd(24), row.milliseconds.toFixed(1).padStart(9), row.device);
     }
   }
   writeFileSync(out, `${JSON.stringify(report, null, 2)}\n`);

@@ -3,10 +3,21 @@ import { createInterface } from 'node:readline';
 
 const peers = new URL('../peers/', import.meta.url).pathname;
 
-/** A script of `benchmarks/peers` that makes steps when it is told to. */
-export async function startPeer(python, script, problem, threads) {
-  const child = spawn(python, [`${peers}${script}`, 'serve', problem, String(threads)], {
-    env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
+/**
+ * A script of `benchmarks/peers` that makes steps when it is told to.
+ *
+ * Debian's PyTorch has two pools of threads, its own (OpenMP) and that of its matrix products
+ * (OpenBLAS), and an idle thread of the first spins in the way of the second: with two threads each
+ * a step takes twice as long as with one. So both are set, and idle threads sleep.
+ */
+export async function startPeer(python, script, problem, { own, blas }) {
+  const child = spawn(python, [`${peers}${script}`, 'serve', problem, String(own)], {
+    env: {
+      ...process.env,
+      PYTHONDONTWRITEBYTECODE: '1',
+      OPENBLAS_NUM_THREADS: String(blas),
+      OMP_WAIT_POLICY: 'PASSIVE',
+    },
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
