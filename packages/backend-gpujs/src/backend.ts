@@ -153,7 +153,11 @@ function supports(query: OpQuery, maxElements: number): Support {
       reason: `a tensor of shape ${formatShape(large)} has more than the ${maxElements} elements that a texture of this WebGL can hold`,
     };
   }
-  const numbered = { gatherRows: shapes[0]?.[0], nearest: shapes[1]?.[0], argmin: shapes[0]?.at(-1) };
+  const numbered = {
+    gatherRows: shapes[0]?.[0],
+    nearest: shapes[1]?.[0],
+    argmin: shapes[0]?.at(-1),
+  };
   const count = numbered[op as keyof typeof numbered] ?? 0;
   if (count > EXACT_LIMIT) {
     return { reason: `numbers up to ${count} are not exact in float32, which holds 2^24` };

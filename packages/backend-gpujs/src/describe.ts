@@ -33,7 +33,8 @@ export function rendererOf(gl: WebGl): string | undefined {
       return names ? gl.getParameter(names.UNMASKED_RENDERER_WEBGL) : undefined;
     },
     // The package gl answers "ANGLE" on whatever it runs; this is the question it asks its driver.
-    () => (gl as { _getParameterDirect?(name: number): unknown })._getParameterDirect?.(gl.RENDERER),
+    () =>
+      (gl as { _getParameterDirect?(name: number): unknown })._getParameterDirect?.(gl.RENDERER),
   ];
   for (const answer of answers) {
     const name = answer();

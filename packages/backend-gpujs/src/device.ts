@@ -62,7 +62,8 @@ export class GlDevice {
     this.free(special);
     this.free(found);
     if (wrong < 0 && isNumber === '0,1,1,1') return;
-    const detail = wrong < 0 ? 'does not recognise NaN' : `gives ${counted[wrong]} instead of ${wrong + 0.25}`;
+    const detail =
+      wrong < 0 ? 'does not recognise NaN' : `gives ${counted[wrong]} instead of ${wrong + 0.25}`;
     this.close();
     throw new BackendUnavailableError(
       `The WebGL driver cannot be used: a first kernel in float32 ${detail}.`,

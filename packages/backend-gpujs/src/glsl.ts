@@ -46,6 +46,7 @@ export const LIBRARY: Readonly<Record<string, Signature>> = {
  */
 const WEBGL1 = `
 bool isNan(float x) { return x != x || !(abs(x) >= 0.0); }
+float nanOf(float x) { return (x - x) / (x - x); }
 vec4 texel(sampler2D t, ivec2 size, ivec3 dim, int i) {
   float w = float(size.x);
   float y = floor(float(i) / w);
@@ -55,6 +56,7 @@ vec4 texel(sampler2D t, ivec2 size, ivec3 dim, int i) {
 
 const WEBGL2 = `
 bool isNan(float x) { return (floatBitsToUint(x) & 0x7fffffffu) > 0x7f800000u; }
+float nanOf(float x) { return uintBitsToFloat(0x7fc00000u); }
 vec4 texel(sampler2D t, ivec2 size, ivec3 dim, int i) {
   return texelFetch(t, ivec2(i & (size.x - 1), int(floor(float(i) / float(size.x)))), 0);
 }
@@ -80,7 +82,6 @@ float sqdist4(vec4 a, vec4 b) { vec4 c = a - b; return dot(c, c); }
 float larger(float a, float b) { return isNan(a) ? a : (isNan(b) ? b : (a > b ? a : b)); }
 float max4(vec4 v) { return larger(larger(v.x, v.y), larger(v.z, v.w)); }
 int isNumber(float x) { return isNan(x) ? 0 : 1; }
-float nanOf(float x) { return (x - x) / (x - x); }
 bool isInfinite(float x) { return abs(x) > 3.4028235e38; }
 float expOf(float x) {
   if (isNan(x)) return x;

@@ -74,7 +74,9 @@ function browserContext(): WebGl {
   });
   if (!gl) throw new BackendUnavailableError('WebGL 2 is not available here.');
   if (!gl.getExtension('EXT_color_buffer_float')) {
-    throw new BackendUnavailableError('This WebGL 2 cannot compute float32 (EXT_color_buffer_float).');
+    throw new BackendUnavailableError(
+      'This WebGL 2 cannot compute float32 (EXT_color_buffer_float).',
+    );
   }
   return gl;
 }

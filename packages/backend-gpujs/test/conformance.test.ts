@@ -1,4 +1,11 @@
 import { defineConformance } from '@vq4dit/conformance/vitest';
 import { createHeadlessGpujsBackend } from '../src/index.ts';
+import { whereHeadlessGlRuns } from './support/native.ts';
 
-defineConformance({ name: 'gpujs-headlessgl', create: () => createHeadlessGpujsBackend(), tier: 'f32' });
+whereHeadlessGlRuns('conformance of gpujs-headlessgl', () => {
+  defineConformance({
+    name: 'gpujs-headlessgl',
+    create: () => createHeadlessGpujsBackend(),
+    tier: 'f32',
+  });
+});

@@ -22,7 +22,13 @@ const GLSL: Readonly<Record<BinaryOp, string>> = {
 const FUNCTIONS = { apply: ['vec4', 'vec4', 'vec4'] } as const;
 
 /** a and b broadcast to `shape`. */
-export function binary(device: GlDevice, op: BinaryOp, a: Input, b: Input, shape: Shape): GpuTexture {
+export function binary(
+  device: GlDevice,
+  op: BinaryOp,
+  a: Input,
+  b: Input,
+  shape: Shape,
+): GpuTexture {
   const axes = broadcastAxes(a.shape, b.shape, shape);
   const texels = texelsOfShape(shape);
   const textures = [a.handle.low, b.handle.low];

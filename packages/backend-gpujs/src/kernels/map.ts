@@ -29,7 +29,9 @@ function mapSource(glsl: string, textures: number, numbers: number): ProgramSour
       ...s.map((id) => [id, 'float'] as const),
     ]),
     glsl,
-    functions: { apply: ['vec4', ...x.map(() => 'vec4' as const), ...s.map(() => 'float' as const)] },
+    functions: {
+      apply: ['vec4', ...x.map(() => 'vec4' as const), ...s.map(() => 'float' as const)],
+    },
     body: `${TEXEL} return apply(${values.join(', ')});`,
   };
 }

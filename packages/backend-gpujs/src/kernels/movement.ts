@@ -119,7 +119,12 @@ export function joinRows(
         groups.push({ texture: temporary(joined), width: sum(part) });
       }
       const joined = groups.map((group) => group.texture);
-      return joinRows(device, joined, groups.map((group) => group.width), outer);
+      return joinRows(
+        device,
+        joined,
+        groups.map((group) => group.width),
+        outer,
+      );
     });
   }
   const isWhole = widths.every(fills);
@@ -143,7 +148,13 @@ function concatSource(count: number, isWhole: boolean): ProgramSource {
           c${suffix} = c${suffix} - w${i - 1};
           r${suffix} = ${fetch}(x${i}, o${suffix} * w${i} + c${suffix});`;
     }
-    return lines + inputs.slice(1).map(() => '}').join('');
+    return (
+      lines +
+      inputs
+        .slice(1)
+        .map(() => '}')
+        .join('')
+    );
   };
   return {
     args: {

@@ -88,7 +88,8 @@ function selectSource(kept: number, held: number, hasTaken: boolean): ProgramSou
          }`;
   // The worst place first; whoever is better moves those behind it one place back.
   const insert = (row: number, rank: number): string => {
-    const place = (from: number) => `b${row}_${rank} = b${row}_${from}; p${row}_${rank} = p${row}_${from};`;
+    const place = (from: number) =>
+      `b${row}_${rank} = b${row}_${from}; p${row}_${rank} = p${row}_${from};`;
     const here = `b${row}_${rank} = d${row}; p${row}_${rank} = j;`;
     if (rank === 0) return here;
     return `if (d${row} < b${row}_${rank - 1}) { ${place(rank - 1)} ${insert(row, rank - 1)} } else { ${here} }`;

@@ -13,12 +13,7 @@ export function softmax(device: GlDevice, x: Input): GpuTexture {
 }
 
 /** The same for a texture. */
-export function softmaxRows(
-  device: GlDevice,
-  x: GpuTexture,
-  rows: number,
-  n: number,
-): GpuTexture {
+export function softmaxRows(device: GlDevice, x: GpuTexture, rows: number, n: number): GpuTexture {
   return withTemporaries(device, (temporary) => {
     const stats = temporary(rowStatistics(device, 'softmax', x, rows, n, 0));
     return perRow(device, 'softmax', x, stats, rows, n);
@@ -122,7 +117,12 @@ function perRow(
 ): GpuTexture {
   const kind = fills(n) ? 'texels' : 'elements';
   const args = [x, stats, fills(n) ? n / 4 : n];
-  return device.run(`${what}.${kind}`, () => perRowSource(what, fills(n)), texelsOf(rows * n), args);
+  return device.run(
+    `${what}.${kind}`,
+    () => perRowSource(what, fills(n)),
+    texelsOf(rows * n),
+    args,
+  );
 }
 
 function perRowSource(what: Statistics, isWhole: boolean): ProgramSource {

@@ -72,7 +72,7 @@ function productSource(
       n: 'int',
       width: 'int',
       ...(hasBias && { bias: 'texture' as const }),
-      ...(isGated && { gate: 'texture', residual: 'texture', perImage: 'int' } as const),
+      ...(isGated && ({ gate: 'texture', residual: 'texture', perImage: 'int' } as const)),
     },
     glsl: `${isActive ? perElement(ACTIVATION_GLSL[activation], 1) : ''}
       vec4 gated4(vec4 y, vec4 gate, vec4 residual) { return residual + gate * y; }`,

@@ -46,11 +46,12 @@ export function reduceTexture(
 /** x [outer, n, inner]; the result is [outer, pieces, inner], each of up to `length` terms. */
 const ARGS = { x: 'texture', n: 'int', length: 'int', pieces: 'int', inner: 'int' } as const;
 
-const SOURCES: Readonly<Record<'rows' | 'columns' | 'elements', (op: ReduceOp) => ProgramSource>> = {
-  // inner = 1, and each row is a number of whole texels.
-  rows: (op) => ({
-    args: ARGS,
-    body: `${TEXEL} ${lanes(`
+const SOURCES: Readonly<Record<'rows' | 'columns' | 'elements', (op: ReduceOp) => ProgramSource>> =
+  {
+    // inner = 1, and each row is a number of whole texels.
+    rows: (op) => ({
+      args: ARGS,
+      body: `${TEXEL} ${lanes(`
       const e$ = 4 * i + $;
       const o$ = idiv(e$, pieces);
       const piece$ = e$ - o$ * pieces;
@@ -61,13 +62,13 @@ const SOURCES: Readonly<Record<'rows' | 'columns' | 'elements', (op: ReduceOp) =
         ${op === 'sum' ? 'r$ += sum4(texel(x, k$));' : 'r$ = larger(r$, max4(texel(x, k$)));'}
       }`)}
       return [r0, r1, r2, r3];`,
-  }),
-  // Four neighbours along inner lie in one texel.
-  columns: (op) => ({
-    args: ARGS,
-    glsl: 'vec4 larger4(vec4 a, vec4 b) { return vec4(larger(a.x, b.x), larger(a.y, b.y), larger(a.z, b.z), larger(a.w, b.w)); }',
-    functions: { larger4: ['vec4', 'vec4', 'vec4'] },
-    body: `${TEXEL}
+    }),
+    // Four neighbours along inner lie in one texel.
+    columns: (op) => ({
+      args: ARGS,
+      glsl: 'vec4 larger4(vec4 a, vec4 b) { return vec4(larger(a.x, b.x), larger(a.y, b.y), larger(a.z, b.z), larger(a.w, b.w)); }',
+      functions: { larger4: ['vec4', 'vec4', 'vec4'] },
+      body: `${TEXEL}
       const width = idiv(inner, 4);
       const row = idiv(i, width);
       const column = i - row * width;
@@ -80,10 +81,10 @@ const SOURCES: Readonly<Record<'rows' | 'columns' | 'elements', (op: ReduceOp) =
         r = ${op === 'sum' ? 'add4' : 'larger4'}(r, texel(x, base + k * width));
       }
       return r;`,
-  }),
-  elements: (op) => ({
-    args: ARGS,
-    body: `${TEXEL} ${lanes(`
+    }),
+    elements: (op) => ({
+      args: ARGS,
+      body: `${TEXEL} ${lanes(`
       const e$ = 4 * i + $;
       const row$ = idiv(e$, inner);
       const o$ = idiv(row$, pieces);
@@ -96,5 +97,5 @@ const SOURCES: Readonly<Record<'rows' | 'columns' | 'elements', (op: ReduceOp) =
         ${op === 'sum' ? 'r$ += v$;' : 'r$ = larger(r$, v$);'}
       }`)}
       return [r0, r1, r2, r3];`,
-  }),
-};
+    }),
+  };

@@ -46,7 +46,13 @@ export function scatterAddRows(
   rows: number,
 ): GpuTexture {
   const [count, d] = matrix(updates.shape);
-  return scatter(device, { updates: updates.handle.low, indices: indices.handle.low, count, d, rows });
+  return scatter(device, {
+    updates: updates.handle.low,
+    indices: indices.handle.low,
+    count,
+    d,
+    rows,
+  });
 }
 
 /** What {@link scatter} adds, and to what. */

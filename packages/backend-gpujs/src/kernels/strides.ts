@@ -45,7 +45,10 @@ export function walk(rank: number, operands: number, from: string, suffix: strin
   }
   lines.push(`const c0${suffix} = ${rest} + 0;`);
   for (let operand = 0; operand < operands; operand++) {
-    const terms = Array.from({ length: rank }, (_, axis) => `c${axis}${suffix} * s${operand}_${axis}`);
+    const terms = Array.from(
+      { length: rank },
+      (_, axis) => `c${axis}${suffix} * s${operand}_${axis}`,
+    );
     lines.push(`const offset${operand}${suffix} = start${operand} + ${terms.join(' + ')};`);
   }
   return lines.join('\n');

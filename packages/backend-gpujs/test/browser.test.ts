@@ -1,0 +1,69 @@
+import { type Browser, chromium } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { callOnPage } from '../../../tools/browser/call.ts';
+import { findChromium } from '../../../tools/browser/chromium.ts';
+import { type PageServer, servePage } from '../../../tools/browser/serve.ts';
+import type { functions } from './browser/page.ts';
+import { browserBuild, findGpuJs } from './support/native.ts';
+
+const executablePath = findChromium('gpu.js in WebGL 2');
+const gpuJs = findGpuJs('gpu.js in WebGL 2');
+
+/**
+ * Tests may run as root in a container, where the sandbox does not start. Without a graphics card
+ * Chromium has WebGL only if it is asked to compute it on the processor.
+ */
+const ARGS = ['--no-sandbox', '--use-angle=swiftshader', '--enable-unsafe-swiftshader'];
+
+describe.skipIf(!executablePath || !gpuJs)('in Chromium', () => {
+  let browser: Browser;
+  let server: PageServer<Record<never, never>>;
+
+  beforeAll(async () => {
+    server = await servePage({ packageName: 'backend-gpujs' });
+    browser = await chromium.launch({ executablePath: executablePath!, args: ARGS });
+  }, 60_000);
+
+  afterAll(async () => {
+    await browser?.close();
+    await server?.close();
+  });
+
+  const scripts = gpuJs ? [browserBuild(gpuJs)] : [];
+  const seed = Number(process.env.VQ4DIT_TEST_SEED ?? 20240817);
+
+  it('passes the conformance table in WebGL 2', async () => {
+    const report = await callOnPage<typeof functions, 'conformance'>(
+      browser,
+      server.url(),
+      scripts,
+      'conformance',
+      { seed, numRuns: 5 },
+    );
+    console.info(report.device, report.counts);
+    expect(report.device).toContain('WebGL 2 by gpu.js (WebGL2Kernel)');
+    expect(report).toMatchObject({ bad: [], problems: [] });
+  }, 300_000);
+
+  it('says that the context is lost, whatever is called next', async () => {
+    const errors = await callOnPage<typeof functions, 'loseContext'>(
+      browser,
+      server.url(),
+      scripts,
+      'loseContext',
+    );
+    expect(errors).toHaveLength(4);
+    for (const error of errors)
+      expect(error).toMatch(/DeviceLostError: The WebGL context was lost/);
+  }, 60_000);
+
+  it('is not available without WebGL 2', async () => {
+    const error = await callOnPage<typeof functions, 'withoutWebGl'>(
+      browser,
+      server.url(),
+      scripts,
+      'withoutWebGl',
+    );
+    expect(error).toMatch(/BackendUnavailableError: WebGL 2 is not available here/);
+  }, 60_000);
+});
