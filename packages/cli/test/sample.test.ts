@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openSafetensors } from '@vq4dit/checkpoint';
 import { decode as decodePng } from 'fast-png';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { fail, json, succeed } from './support/cli.ts';
-import { PICTURE_CONFIG, TINY, temporaryFolder, writeModel } from './support/models.ts';
+import { PICTURE_CONFIG, TINY, temporaryFolder, VAE, writeModel } from './support/models.ts';
 
 const folder = await temporaryFolder();
 const at = (name: string) => join(folder, name);
@@ -184,7 +184,7 @@ describe('what is drawn', () => {
       at('l.safetensors'),
       ...flags,
     ]);
-    expect(stdout).toContain(`Rows, from the top:\n  1. ${TINY}\n  2. ${TINY}`);
+    expect(stdout).toContain(`Rows, from the top:\n  1. ${TINY}\n  2. ${TINY}\nLabels: 1, 2, 9.`);
     const file = await openSafetensors(at('l.safetensors'));
     expect(file.names()).toEqual(['samples.0', 'samples.1']);
     for (const name of file.names()) expect(file.entry(name).shape).toEqual([6, 4, 8, 8]);
@@ -200,9 +200,103 @@ describe('what is drawn', () => {
   });
 });
 
+describe('latents and their image decoder', () => {
+  const QUICK_TINY = ['--labels', '1,2,9', '--steps', '2'];
+
+  it('give pictures: a grid, single files, raw values, with the latents beside them', async () => {
+    const flags = [...QUICK_TINY, '--vae', VAE, '--latents', at('z.safetensors')];
+    const [grid, values, report] = await Promise.all([
+      png('rgb.png', [TINY, ...flags, '--scale', '1']),
+      raw('rgb.safetensors', [TINY, ...QUICK_TINY, '--vae', VAE]),
+      json<{ images: string; vae: string; labels: number[]; classes: unknown[] }>([
+        ...['sample', TINY, ...QUICK_TINY, '--vae', VAE, '--images', at('rgb')],
+      ]),
+    ]);
+    expect(report).toMatchObject({ images: at('rgb'), vae: VAE, labels: [1, 2, 9] });
+    const { width, height, channels, data } = decodePng(grid);
+    // Three images of 16 x 16 in one row, with gaps of two.
+    expect({ width, height, channels }).toEqual({ width: 56, height: 20, channels: 3 });
+    expect(values.length).toBe(3 * 3 * 16 * 16);
+    const byte = (value: number) => Math.max(0, Math.min(255, Math.round((value + 1) * 127.5)));
+    const files = ['0-1.png', '1-2.png', '2-9.png'];
+    expect((await readdir(at('rgb'))).sort()).toEqual(files);
+    for (const [image, file] of files.entries()) {
+      const single = decodePng(await readFile(join(at('rgb'), file)));
+      expect([single.width, single.height, single.channels]).toEqual([48, 48, 3]);
+      for (let y = 0; y < 16; y++) {
+        for (let x = 0; x < 16; x++) {
+          for (let c = 0; c < 3; c++) {
+            const value = byte(values[((image * 3 + c) * 16 + y) * 16 + x]!);
+            const inGrid = data[((y + 2) * width + image * 18 + x + 2) * 3 + c]!;
+            const inFile = single.data[((3 * y + 1) * 48 + 3 * x + 1) * 3 + c]!;
+            expect([inGrid, inFile].every((got) => Math.abs(got - value) <= 1)).toBe(true);
+          }
+        }
+      }
+    }
+    const file = await openSafetensors(at('z.safetensors'));
+    expect(file.names()).toEqual(['latents']);
+    expect(file.entry('latents').shape).toEqual([3, 4, 8, 8]);
+    expect(file.metadata.labels).toBe('[1,2,9]');
+    await file.close();
+  });
+
+  it('are found in the folder of a pipeline', async () => {
+    const pipeline = await writeModel(at('pipeline'), { ...PICTURE_CONFIG, inChannels: 4 });
+    await fail(['sample', pipeline, '--out', at('p.png')], /bring|--vae <file or folder>/);
+    await mkdir(join(pipeline, 'vae'));
+    await copyFile(VAE, join(pipeline, 'vae', 'diffusion_pytorch_model.safetensors'));
+    const flags = ['--labels', '0', '--steps', '1'];
+    const found = await png('pipeline.png', [pipeline, ...flags]);
+    expect(found.equals(await png('given.png', [pipeline, ...flags, '--vae', VAE]))).toBe(true);
+    const config = join(pipeline, 'vae', 'config.json');
+    await writeFile(config, JSON.stringify({ scaling_factor: 0.5 }));
+    expect(found.equals(await png('scaled.png', [pipeline, ...flags]))).toBe(false);
+  });
+
+  it('can be decoded in tiles', async () => {
+    const large = await writeModel(at('large'), {
+      ...{ ...PICTURE_CONFIG, inChannels: 4, inputSize: 16, patchSize: 4 },
+    });
+    const flags = ['--labels', '0', '--steps', '1', '--vae', VAE];
+    const [whole, tiled] = await Promise.all([
+      raw('whole.safetensors', [large, ...flags]),
+      raw('tiled.safetensors', [large, ...flags, '--tile', '12']),
+    ]);
+    expect(tiled.length).toBe(3 * 32 * 32);
+    expect(tiled).not.toEqual(whole);
+  });
+});
+
+describe('quantized layers', () => {
+  it('draw the same packed as decoded', async () => {
+    const [packed, decoded] = await Promise.all([
+      raw('packed.safetensors', [artefact, ...QUICK, '--weights', 'packed']),
+      raw('float.safetensors', [artefact, ...QUICK, '--weights', 'float32']),
+    ]);
+    const largest = Math.max(...decoded.map(Math.abs));
+    const difference = Math.max(...decoded.map((value, i) => Math.abs(value - packed[i]!)));
+    // The same numbers are multiplied, perhaps summed in another order.
+    expect(difference / largest).toBeLessThan(1e-5);
+  });
+});
+
 describe('what cannot be drawn is said before anything is drawn', () => {
   it.each([
-    ['latents as a picture', [TINY], /latents of 4 channels, which are not a picture yet; write/],
+    ['latents as a picture', [TINY], /latents of 4 channels.*sd-vae-ft-ema or -mse\), or write/],
+    ['what is no decoder', [TINY, '--vae', TINY], /no tensor decoder\.conv_in\.weight/],
+    ['a decoder that is missing', [TINY, '--vae', 'nowhere'], /nowhere: there is no such file/],
+    [
+      'pictures that need no decoder',
+      [model, '--vae', VAE],
+      /--vae: .* draws pictures of 1 channel/,
+    ],
+    [
+      'latents of no latents',
+      [model, '--latents', 'z.safetensors'],
+      /--latents: .* draws pictures/,
+    ],
+    ['packed weights of none', [model, '--weights', 'packed'], /none of the models is quantized/],
     ['an unknown number', [model, '--labels', '0,4'], /no label "4"; labels are 0 to 3, or a name/],
     ['an unknown name', [model, '--labels', 'Cat'], /"Cat"; .*: Bag, Coat, Dress, Ankle boot\.$/],
     ['a label without names', [TINY, '--labels', 'Bag'], /"Bag"; labels are 0 to 9\.$/],
@@ -211,12 +305,17 @@ describe('what cannot be drawn is said before anything is drawn', () => {
     ['models that differ', [model, TINY], /cannot stand side by side/],
     ['noise without DDIM', [model, '--eta', '0.5'], /--eta 0\.5 is for DDIM only/],
   ])('%s', async (_what, args, message) => {
-    const out = args[0] === TINY && args.length > 1 ? 'no.safetensors' : 'no.png';
+    const out = args[0] === TINY && args.includes('--labels') ? 'no.safetensors' : 'no.png';
     await fail(['sample', ...args, '--out', at(out)], message);
     expect(existsSync(at(out))).toBe(false);
   });
 
   it('a name of another kind, a folder that is missing or in the way', async () => {
+    await fail(['sample', TINY, '--latents', at('z.png')], /must end in \.safetensors/);
+    await fail(['sample', model, '--images', model], /is where the model .* is/);
+    await writeFile(join(await mkdtemp(at('mine-')), 'letter.txt'), 'dear all');
+    const mine = (await readdir(folder)).find((name) => name.startsWith('mine-'))!;
+    await fail(['sample', model, '--images', at(mine)], /which also holds "letter\.txt"/);
     await fail(['sample', model, '--out', at('a.jpg')], /must end in \.png or \.safetensors/);
     await fail(['sample', model, '--out', at('no/a.png')], /does not exist; create it first/);
     await fail(['sample', model, '--out', at('before.png/a.png')], /is not a folder/);

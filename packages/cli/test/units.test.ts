@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ArgumentError, type LayerState, OutputError, VqWeight } from '@vq4dit/core';
+import { ditPreset } from '@vq4dit/dit';
 import fc from 'fast-check';
 import { decode } from 'fast-png';
 import { describe, expect, it } from 'vitest';
@@ -15,8 +16,12 @@ import {
 import { describeClamped, type LayerSelection, planLayers } from '../src/quantize/layers.ts';
 import { DEFAULT_SETTINGS, RECIPES } from '../src/quantize/options.ts';
 import { WorkFolder } from '../src/quantize/work-folder.ts';
+import { classNamesOf, findClass, shortName } from '../src/sample/class-names.ts';
+import { defaultBatch, isLatent, sampleDefaults } from '../src/sample/defaults.ts';
 import { encodeGrid } from '../src/sample/grid.ts';
+import { IMAGENET_CLASSES } from '../src/sample/imagenet-classes.ts';
 import { parseLabels } from '../src/sample/labels.ts';
+import { imageFiles } from '../src/sample/write-images.ts';
 import { collect, integer, number } from '../src/terminal/parse.ts';
 import { formatBytes, formatNumber, formatSeconds, formatTable } from '../src/terminal/reporter.ts';
 import { CLASS_NAMES, PICTURE_CONFIG, temporaryFolder } from './support/models.ts';
@@ -165,15 +170,120 @@ describe('parsers', () => {
     expect(collect('b', collect('a'))).toEqual(['a', 'b']);
   });
 
-  it('labels: the first ten, or a list', () => {
-    const many = { ...PICTURE_CONFIG, numClasses: 1000 };
-    expect(parseLabels(undefined, many, undefined)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
-    expect(parseLabels(undefined, PICTURE_CONFIG, CLASS_NAMES)).toEqual([0, 1, 2, 3]);
-    expect(parseLabels(' 999, 0 ', many, undefined)).toEqual([999, 0]);
-    expect(parseLabels('ankle BOOT,0', PICTURE_CONFIG, CLASS_NAMES)).toEqual([3, 0]);
+  it('labels: a list of numbers and names, or what is usual', () => {
+    const many = { ...PICTURE_CONFIG, numClasses: 900 };
+    const usual = [1, 2];
+    expect(parseLabels(undefined, many, undefined, usual)).toEqual([1, 2]);
+    expect(parseLabels(' 899, 0 ', many, undefined, usual)).toEqual([899, 0]);
+    expect(parseLabels('ankle BOOT,0', PICTURE_CONFIG, CLASS_NAMES, usual)).toEqual([3, 0]);
     for (const bad of ['4', '-1', '1.0', '', '0;1', 'null']) {
-      expect(() => parseLabels(bad, PICTURE_CONFIG, CLASS_NAMES), bad).toThrow(ArgumentError);
+      const parse = () => parseLabels(bad, PICTURE_CONFIG, CLASS_NAMES, usual);
+      expect(parse, bad).toThrow(ArgumentError);
     }
+    expect(() => parseLabels('bag', many, undefined, usual)).toThrow(/labels are 0 to 899\.$/);
+  });
+});
+
+describe('the classes of ImageNet', () => {
+  const imagenet = { ...PICTURE_CONFIG, numClasses: 1000 };
+  const parse = (text: string) => parseLabels(text, imagenet, undefined, []);
+
+  it('are a thousand different ones, in their usual order', () => {
+    expect(IMAGENET_CLASSES.length).toBe(1000);
+    expect(new Set(IMAGENET_CLASSES).size).toBe(999); // "crane", the bird, and "crane", the machine
+    expect(IMAGENET_CLASSES.every((name) => /^[\w'., -]+$/.test(name))).toBe(true);
+    const known = { 0: 'tench', 207: 'golden retriever', 388: 'giant panda', 417: 'balloon' };
+    for (const [i, name] of Object.entries(known)) {
+      expect(shortName(IMAGENET_CLASSES[Number(i)]!)).toBe(name);
+    }
+    expect(IMAGENET_CLASSES[999]).toBe('toilet tissue, toilet paper, bathroom tissue');
+  });
+
+  it('go by number and by any synonym, in upper or lower case', () => {
+    expect(parse('golden retriever,88, Geyser ,VALE')).toEqual([207, 88, 974, 979]);
+    expect(parse('panda bear,Ailurus fulgens,arctic fox')).toEqual([388, 387, 279]);
+    const own = classNamesOf(PICTURE_CONFIG, CLASS_NAMES);
+    expect(own).toEqual(CLASS_NAMES);
+    expect(classNamesOf(PICTURE_CONFIG, undefined)).toBeUndefined();
+    expect(classNamesOf({ ...imagenet, numClasses: 999 }, undefined)).toBeUndefined();
+  });
+
+  it('are all found by each of their names, or the name says which there are', () => {
+    for (const [i, name] of IMAGENET_CLASSES.entries()) {
+      for (const synonym of name.split(',').map((part) => part.trim())) {
+        try {
+          expect(findClass(synonym, IMAGENET_CLASSES)).toBe(i);
+        } catch (error) {
+          expect((error as Error).message).toMatch(
+            new RegExp(`more than one class: .*\\b${i} \\(`),
+          );
+        }
+      }
+    }
+  });
+
+  it.each([
+    [
+      'crane',
+      /"crane" names more than one class: 134 \(crane\) and 517 \(crane\); give the number/,
+    ],
+    ['Maillot', /638 \(maillot\) and 639 \(maillot, tank suit\)/],
+    ['panda', /387 \(lesser panda, red panda.*\) and 388 \(giant panda, panda/],
+  ])('are not guessed: %s', (text, message) => {
+    expect(() => parse(text)).toThrow(message);
+  });
+
+  it.each([
+    ['goldn retriver', /no label "goldn retriver"; did you mean golden retriever \(207\),/],
+    ['retriever', /did you mean .*golden retriever \(207\)/],
+    ['baloon', /did you mean balloon \(417\)/],
+    ['1000', /labels are 0 to 999, or a name/],
+  ])('are suggested: %s', (text, message) => {
+    expect(() => parse(text)).toThrow(message);
+  });
+});
+
+describe('what is usual', () => {
+  it('for latents of ImageNet is what the original program draws', () => {
+    const xl = ditPreset('DiT-XL/2', 512);
+    expect(sampleDefaults(xl)).toEqual({
+      ...{ labels: [207, 360, 387, 974, 88, 979, 417, 279], steps: 250, cfgScale: 4, scale: 1 },
+    });
+    expect(isLatent(xl)).toBe(true);
+  });
+
+  it('for anything else is quick', () => {
+    const quick = { steps: 50, cfgScale: 1.5, scale: 3 };
+    expect(sampleDefaults(PICTURE_CONFIG)).toEqual({ ...quick, labels: [0, 1, 2, 3] });
+    const colour = { ...PICTURE_CONFIG, inChannels: 3, numClasses: 1000 };
+    expect(sampleDefaults(colour)).toEqual({ ...quick, labels: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9] });
+    expect([PICTURE_CONFIG, colour].map(isLatent)).toEqual([false, false]);
+  });
+
+  it('as a batch takes no more memory for a larger model', () => {
+    expect(defaultBatch(PICTURE_CONFIG, true)).toBe(20);
+    // 256 tokens of 4608 values, twice: 9.4 MB an image of at most 64 MiB.
+    expect(defaultBatch(ditPreset('DiT-XL/2'), true)).toBe(7);
+    expect(defaultBatch(ditPreset('DiT-XL/2'), false)).toBe(14);
+    expect(defaultBatch(ditPreset('DiT-XL/2', 512), true)).toBe(1);
+    expect(defaultBatch(ditPreset('DiT-XL/2', 1024), true)).toBe(1);
+  });
+});
+
+describe('files of single images', () => {
+  it('are named by number, label and class, and by model where there are several', () => {
+    const names = ['tench', undefined, 'Ankle boot', "jack-o'-lantern"];
+    expect(imageFiles(1, [0, 5, 3, 607], names)).toEqual([
+      ...['0-0-tench.png', '1-5.png', '2-3-ankle-boot.png', '3-607-jack-o-lantern.png'],
+    ]);
+    const both = imageFiles(2, [1, 1], ['Coat', 'Coat']);
+    expect(both).toEqual([
+      ...['model1-0-1-coat.png', 'model1-1-1-coat.png'],
+      ...['model2-0-1-coat.png', 'model2-1-1-coat.png'],
+    ]);
+    const many = imageFiles(1, new Array(11).fill(2), []);
+    expect([many[0], many[10]]).toEqual(['00-2.png', '10-2.png']);
+    expect(new Set(many).size).toBe(11);
   });
 });
 
@@ -258,6 +368,18 @@ describe('encodeGrid', () => {
     }
     expect(pixel(1, 2)).toEqual([96, 96, 96]);
     expect(pixel(4, 2)).toEqual([96, 96, 96]);
+  });
+
+  it('leaves room where a row is shorter, and no gap where none is wanted', () => {
+    const row = (count: number) => ({
+      values: new Float32Array(count).fill(1),
+      shape: [count, 1, 1, 1] as [number, number, number, number],
+    });
+    const { data } = decode(encodeGrid([row(2), row(1)], 1, 1));
+    const [o, _] = [255, 96];
+    const expected = [_, _, _, _, _, _, o, _, o, _, _, _, _, _, _, _, o, _, _, _, _, _, _, _, _];
+    expect([...data]).toEqual(expected);
+    expect([...decode(encodeGrid([row(1)], 2, 0)).data]).toEqual([o, o, o, o]);
   });
 
   it('refuses latents', () => {

@@ -44,7 +44,7 @@ describe('wrong usage is one line and exit code 2', () => {
     ['an unknown option', ['inspect', TINY, '--tensor'], /unknown option '--tensor'/],
     ['a missing argument', ['quantize', TINY], /missing required argument 'out'/],
     ['an argument too many', ['decode', 'a', 'b', 'c'], /too many arguments/],
-    ['a missing option', ['sample', TINY], /'--out <file>' not specified/],
+    ['no output at all', ['sample', TINY], /nothing would be written; add --out, --images/],
     ['an option without value', ['sample', TINY, '--out'], /argument missing/],
     ['a value out of range', ['quantize', 'a', 'b', '--codewords', '0'], /integer from 1 to 65536/],
     [

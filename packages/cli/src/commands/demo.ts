@@ -1,19 +1,19 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openModel, writeFileAtomic } from '@vq4dit/checkpoint';
+import { type ModelFile, openModel, writeFileAtomic } from '@vq4dit/checkpoint';
 import { demoModel } from '@vq4dit/demo-model';
 import { Command } from 'commander';
 import { type CommandContext, withContext } from '../context.ts';
 import { sizeOnDisk } from '../model-size.ts';
 import { checkOutputFolder } from '../output.ts';
 import { ARTEFACT_FILES, DEFAULT_SETTINGS, type QuantizeSettings } from '../quantize/options.ts';
-import { encodeGrid } from '../sample/grid.ts';
+import { drawModels } from '../sample/draw-models.ts';
+import { encodeGrid, type ImageBatch } from '../sample/grid.ts';
 import { integer } from '../terminal/parse.ts';
 import { formatBytes, formatNumber, formatSeconds, formatTable } from '../terminal/reporter.ts';
 import { measureError } from '../verify/model-error.ts';
 import { compareWeights } from '../verify/weights.ts';
 import { quantizeWithProgress } from './quantize.ts';
-import { drawModels } from './sample.ts';
 
 interface DemoFlags {
   out: string;
@@ -77,14 +77,10 @@ async function demo(context: CommandContext, flags: DemoFlags): Promise<void> {
     rows.push(await compress(context, label, source, out, { ...settings, method }));
   }
 
-  const { rows: images } = await drawModels(
+  const images = await drawAll(
     context,
+    flags,
     rows.map((row) => row.path),
-    {
-      ...{ perLabel: 1, steps: flags.samplingSteps, cfg: 1.5, method: 'ddpm', eta: 0, batch: 20 },
-      seed: flags.seed,
-      picture: true,
-    },
   );
   const picture = join(flags.out, 'compare.png');
   await writeFileAtomic(picture, [encodeGrid(images, 3)]);
@@ -96,6 +92,24 @@ async function demo(context: CommandContext, flags: DemoFlags): Promise<void> {
     () =>
       `${tableOf(rows)}\nPicture: ${picture} (rows from the top: ${rows.map((row) => row.model).join(', ')}; columns: the ten classes, same noise)`,
   );
+}
+
+/** All classes by every model, from the same noise. */
+async function drawAll(
+  context: CommandContext,
+  { samplingSteps: steps, seed }: DemoFlags,
+  paths: readonly string[],
+): Promise<ImageBatch[]> {
+  const files: ModelFile[] = [];
+  try {
+    for (const path of paths) files.push(await openModel(path));
+    const labels = Array.from({ length: files[0]!.config.numClasses }, (_, i) => i);
+    return await drawModels(context, files, {
+      ...{ labels, steps, cfg: 1.5, method: 'ddpm', eta: 0, batch: 20, seed },
+    });
+  } finally {
+    await Promise.all(files.map((file) => file.close()));
+  }
 }
 
 /** Quantizes, then measures the artefact as it is on disk. */

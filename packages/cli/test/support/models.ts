@@ -17,6 +17,11 @@ export function tiny(
 /** The tiny model with the arguments that it was made with. */
 export const TINY = tiny('dit-tiny-train-checkpoint.pt');
 
+/** Another package's test data: a small image decoder for 4-channel latents. */
+export const VAE = fileURLToPath(
+  new URL('../../../vae/test/fixtures/vae-tiny.compvis.safetensors', import.meta.url),
+);
+
 /** A DiT that draws grey pictures of 8 x 8, four classes. */
 export const PICTURE_CONFIG: DiTConfig = {
   inputSize: 8,
