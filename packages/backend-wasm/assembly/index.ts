@@ -3,6 +3,8 @@ export * from './scratch';
 export * from './pool';
 export * from './testing';
 export * from './activations';
+export * from './linear';
+export * from './matmul';
 export * from './attention';
 export * from './attention-grad';
 export * from './layer-norm';

@@ -3,6 +3,8 @@ import { activationKernels } from './activations.ts';
 import { attentionKernels } from './attention.ts';
 import { elementwiseKernels } from './elementwise.ts';
 import { layerNormKernels } from './layer-norm.ts';
+import { linearKernels } from './linear.ts';
+import { matmulKernels } from './matmul.ts';
 import { movementKernels } from './movement.ts';
 import { optimizerKernels } from './optimizer.ts';
 import { reduceKernels } from './reduce.ts';
@@ -13,6 +15,8 @@ export const KERNEL_GROUPS: readonly KernelGroup[] = [
   activationKernels,
   attentionKernels,
   layerNormKernels,
+  linearKernels,
+  matmulKernels,
   optimizerKernels,
   softmaxKernels,
   elementwiseKernels,
