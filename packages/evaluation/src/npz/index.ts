@@ -1,0 +1,2 @@
+export type { NpyArray, NpyDType, NpyHeader } from './npy.ts';
+export { type NpzFile, openNpz } from './read.ts';
