@@ -22,6 +22,15 @@ const FUSED = [
   'softReconstruct',
   'softReconstructGrad',
   'rmspropStep',
+  'linear',
+  'selfAttention',
+  'selfAttentionGrad',
+  'modulatedLayerNorm',
+  'modulatedLayerNormGrad',
+  'geluGrad',
+  'siluGrad',
+  'adamwStep',
+  'lloydStep',
 ] as const satisfies readonly (keyof NonNullable<Backend['fused']>)[];
 
 /** Compile-time proof that both lists are complete. */
@@ -38,7 +47,14 @@ export const REQUIRED_KERNELS = REQUIRED;
 export const FUSED_KERNELS = FUSED;
 
 /** Kernels with more than one output; all others return one handle. */
-const MULTIPLE_OUTPUTS = new Set<string>(['nearest', 'softReconstructGrad', 'rmspropStep']);
+const MULTIPLE_OUTPUTS = new Set<string>([
+  'nearest',
+  'softReconstructGrad',
+  'rmspropStep',
+  'modulatedLayerNormGrad',
+  'adamwStep',
+  'lloydStep',
+]);
 
 /** What happened on the way to the backend since the audit began. */
 export interface Audit {
@@ -101,8 +117,10 @@ export function audit(backend: Backend): Audit {
   };
 }
 
+/** Of a tensor, or of all tensors in lists and objects: packed weights and epilogues hold some. */
 function handlesOf(argument: unknown): unknown[] {
   if (Array.isArray(argument)) return argument.flatMap(handlesOf);
-  const isTensor = typeof argument === 'object' && argument !== null && 'handle' in argument;
-  return isTensor ? [(argument as { handle: unknown }).handle] : [];
+  if (typeof argument !== 'object' || argument === null) return [];
+  if ('handle' in argument) return [argument.handle];
+  return Object.values(argument).flatMap(handlesOf);
 }

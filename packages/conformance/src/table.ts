@@ -1,10 +1,14 @@
 import { BINARY_OPS, UNARY_OPS } from '@vq4dit/core';
 import { FUSED_KERNELS, REQUIRED_KERNELS } from './audit.ts';
 import { activationCases } from './cases/activations.ts';
+import { adamwCases } from './cases/adamw.ts';
 import { argminCases } from './cases/argmin.ts';
 import { backendCases } from './cases/backend.ts';
 import { binaryCases } from './cases/binary.ts';
+import { linearCases } from './cases/linear.ts';
+import { lloydStepCases } from './cases/lloyd-step.ts';
 import { matmulCases } from './cases/matmul.ts';
+import { modulatedLayerNormCases } from './cases/modulated-layer-norm.ts';
 import { movementCases } from './cases/movement.ts';
 import { nearestCases } from './cases/nearest.ts';
 import { normalizationCases } from './cases/normalization.ts';
@@ -12,6 +16,7 @@ import { reduceCases } from './cases/reduce.ts';
 import { refusalCases } from './cases/refusals.ts';
 import { rmspropCases } from './cases/rmsprop.ts';
 import { rowCases } from './cases/rows.ts';
+import { selfAttentionCases } from './cases/self-attention.ts';
 import { softReconstructCases } from './cases/soft-reconstruct.ts';
 import { transferCases } from './cases/transfer.ts';
 import { unaryCases } from './cases/unary.ts';
@@ -33,6 +38,11 @@ export const CASES: readonly OpCase[] = [
   ...activationCases,
   ...softReconstructCases,
   ...rmspropCases,
+  ...adamwCases,
+  ...linearCases,
+  ...modulatedLayerNormCases,
+  ...selfAttentionCases,
+  ...lloydStepCases,
   ...refusalCases,
 ];
 

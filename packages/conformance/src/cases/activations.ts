@@ -1,74 +1,121 @@
-import { gelu, type Shape, silu } from '@vq4dit/core';
+import { gelu, geluGradOp, type Shape, silu, siluGradOp } from '@vq4dit/core';
+import fc from 'fast-check';
 import { finite, floatTensor, shapes } from '../arbitraries.ts';
-import { scaled } from '../comparators.ts';
+import { equal, scaled } from '../comparators.ts';
 import { bothWays, type Draft } from '../composed-case.ts';
-import { floats, type HostTensor, uniform } from '../host-tensor.ts';
+import { floats, gaussian, type HostTensor, uniform } from '../host-tensor.ts';
 import { caseId, type OpCase, type Trial } from '../op-case.ts';
-import { UNARY_FUNCTIONS } from '../oracle.ts';
+import { GATES, gateSlope, slopes } from './gates.ts';
 
-const sigmoid = UNARY_FUNCTIONS.sigmoid;
+type Name = keyof typeof GATES;
 
-/** x sigmoid(2u). The form with tanh cancels for negative x, so the scale is |x|, not |y|. */
-function geluTrial(x: HostTensor): Trial {
+const FUNCTIONS = { gelu, silu };
+const GRADIENTS = { gelu: geluGradOp, silu: siluGradOp };
+
+function valueTrial(name: Name, x: HostTensor): Trial {
+  const gate = GATES[name];
   return {
-    description: `gelu of [${[...x.data.slice(0, 8)].join(', ')}]`,
+    description: `${name} of [${[...x.data.slice(0, 8)].join(', ')}]`,
     inputs: [x],
-    run: (ops, [t]) => [gelu(ops, t!)],
+    run: (ops, [t]) => [FUNCTIONS[name](ops, t!)],
     expected() {
-      const values = Float64Array.from(
-        x.data,
-        (v) => 0.5 * v * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (v + 0.044715 * v ** 3))),
-      );
-      const compare = scaled(x.data.map(Math.abs), 8);
-      return [{ shape: x.shape, dtype: 'float32', values, compare }];
+      const values = Float64Array.from(x.data, gate.value);
+      const magnitude = Float64Array.from(x.data, gate.magnitude);
+      return [{ shape: x.shape, dtype: 'float32', values, compare: scaled(magnitude, 8) }];
     },
   };
 }
 
-function siluTrial(x: HostTensor): Trial {
+function gradTrial(name: Name, x: HostTensor, grad: HostTensor): Trial {
+  const gate = GATES[name];
   return {
-    description: `silu of [${[...x.data.slice(0, 8)].join(', ')}]`,
-    inputs: [x],
-    run: (ops, [t]) => [silu(ops, t!)],
+    description: `${name}Grad of [${[...x.data.slice(0, 8)].join(', ')}] and [${[...grad.data.slice(0, 8)].join(', ')}]`,
+    inputs: [x, grad],
+    run: (ops, inputs) => ops.composed(GRADIENTS[name], inputs, undefined),
     expected() {
-      const values = Float64Array.from(x.data, (v) => v * sigmoid(v));
-      const magnitude = Float64Array.from(
-        x.data,
-        (v) => Math.abs(v * sigmoid(v)) * (1 + Math.abs(v) * sigmoid(-v)),
-      );
-      return [{ shape: x.shape, dtype: 'float32', values, compare: scaled(magnitude, 8) }];
+      const values = Float64Array.from(x.data, (v, i) => gateSlope(gate, v) * grad.data[i]!);
+      const compare = slopes(gate, x.data, grad.data);
+      return [{ shape: x.shape, dtype: 'float32', values, compare }];
     },
   };
 }
 
 const ELEMENTWISE: readonly Shape[] = [[], [1], [7], [17, 33], [2, 3, 4, 5]];
 
-const activationDrafts: Draft[] = (
-  [
-    ['gelu', geluTrial],
-    ['silu', siluTrial],
-  ] as const
-).flatMap(([op, trial]): Draft[] => [
+/** Every region: both tails, the bend, around zero. The forms of GELU differ most near |x| = 2. */
+const sweep = () => floats([241], (i) => (i - 120) / 10);
+
+/** The gate of GELU is denormal below -10, and products with what is lost there are another matter. */
+const GRAD_BOUND = 9;
+
+const valueDrafts = (name: Name): Draft[] => [
   ...ELEMENTWISE.map(
     (shape): Draft => ({
-      op,
-      id: caseId(op, { shape }),
-      trial: (rng) => trial(uniform(rng, shape, -5, 5)),
+      op: name,
+      id: caseId(name, { shape }),
+      trial: (rng) => valueTrial(name, uniform(rng, shape, -5, 5)),
     }),
   ),
-  // Every region: both tails, the bend, around zero. The forms of GELU differ most near |x| = 2.
+  { op: name, id: `${name}(sweep)`, trial: () => valueTrial(name, sweep()) },
   {
-    op,
-    id: `${op}(sweep)`,
-    trial: () => trial(floats([241], (i) => (i - 120) / 10)),
-  },
-  {
-    op,
-    id: `${op}(property)`,
+    op: name,
+    id: `${name}(property)`,
     trials: shapes(3, 40)
       .chain((shape) => floatTensor(shape, finite(-12, 12)))
-      .map(trial),
+      .map((x) => valueTrial(name, x)),
   },
+];
+
+const gradDrafts = (name: Name): Draft[] => {
+  const op = `${name}Grad` as const;
+  return [
+    {
+      op,
+      id: `${op}(known)`,
+      // At 0 both have slope sigmoid(0).
+      trial: () => ({
+        inputs: [floats([2], [0, 0]), floats([2], [4, -6])],
+        run: (ops, inputs) => ops.composed(GRADIENTS[name], inputs, undefined),
+        expected: () => [
+          { shape: [2], dtype: 'float32', values: Float64Array.of(2, -3), compare: equal },
+        ],
+      }),
+    },
+    ...ELEMENTWISE.map(
+      (shape): Draft => ({
+        op,
+        id: caseId(op, { shape }),
+        trial: (rng) => gradTrial(name, uniform(rng, shape, -5, 5), gaussian(rng, shape)),
+      }),
+    ),
+    {
+      op,
+      id: `${op}(sweep)`,
+      trial: (rng) =>
+        gradTrial(
+          name,
+          floats([241], (i) => (GRAD_BOUND * (i - 120)) / 120),
+          gaussian(rng, [241]),
+        ),
+    },
+    {
+      op,
+      id: `${op}(property)`,
+      trials: shapes(3, 40).chain((shape) =>
+        fc
+          .tuple(
+            floatTensor(shape, finite(-GRAD_BOUND, GRAD_BOUND)),
+            floatTensor(shape, finite(-8, 8)),
+          )
+          .map(([x, grad]) => gradTrial(name, x, grad)),
+      ),
+    },
+  ];
+};
+
+const drafts = (['gelu', 'silu'] as const).flatMap((name) => [
+  ...valueDrafts(name),
+  ...gradDrafts(name),
 ]);
 
-export const activationCases: readonly OpCase[] = activationDrafts.flatMap(bothWays);
+export const activationCases: readonly OpCase[] = drafts.flatMap(bothWays);
