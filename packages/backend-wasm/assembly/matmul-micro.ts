@@ -2,12 +2,12 @@
  * The innermost product: a tile of at most MR rows and NR columns, accumulated in registers over k.
  *
  * x64 engines have 15 vector registers to give. With fused multiply-add 12 sums, 2 columns of b and 1
- * of a fill them; without, the product needs a register of its own, so the tile has one row less.
+ * of a fill them; without, the product needs one too, and 4 rows measure faster than 3 or 5.
  */
 import { fma } from './simd';
 
 /** Rows of a full tile. */
-export const MR: i32 = ASC_FEATURE_RELAXED_SIMD ? 6 : 5;
+export const MR: i32 = ASC_FEATURE_RELAXED_SIMD ? 6 : 4;
 /** Columns of a tile; panels of b are as wide. */
 export const NR: i32 = 8;
 /** Largest k of one pass: a panel of a and one of b stay in the first-level cache. */
@@ -142,14 +142,14 @@ export function multiplyTile(
 ): void {
   if (byRows) {
     if (MR == 6 && rows == 6) byRows6(a, b, c, ldc, k, add);
-    else if (rows == 5) byRows5(a, b, c, ldc, k, add);
+    else if (MR == 6 && rows == 5) byRows5(a, b, c, ldc, k, add);
     else if (rows == 4) byRows4(a, b, c, ldc, k, add);
     else if (rows == 3) byRows3(a, b, c, ldc, k, add);
     else if (rows == 2) byRows2(a, b, c, ldc, k, add);
     else byRows1(a, b, c, ldc, k, add);
   } else {
     if (MR == 6 && rows == 6) byColumns6(a, b, c, ldc, k, add);
-    else if (rows == 5) byColumns5(a, b, c, ldc, k, add);
+    else if (MR == 6 && rows == 5) byColumns5(a, b, c, ldc, k, add);
     else if (rows == 4) byColumns4(a, b, c, ldc, k, add);
     else if (rows == 3) byColumns3(a, b, c, ldc, k, add);
     else if (rows == 2) byColumns2(a, b, c, ldc, k, add);

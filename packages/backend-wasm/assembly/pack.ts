@@ -36,7 +36,6 @@ export function packColumnsOfA(a: usize, lda: usize, rows: i32, k: i32, to: usiz
     for (let i = 0; i < k; i++, a += lda, to += <usize>MR * 4) {
       v128.store(to, v128.load(a));
       if (MR == 6) store<u64>(to, load<u64>(a, 16), 16);
-      else store<u32>(to, load<u32>(a, 16), 16);
     }
   } else {
     for (let i = 0; i < k; i++, a += lda, to += <usize>MR * 4) {

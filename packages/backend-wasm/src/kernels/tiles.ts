@@ -7,8 +7,8 @@ export interface Tiles {
   readonly chunks: number;
 }
 
-/** Of assembly/matmul-micro.ts: both heights of a tile (5, or 6 with relaxed SIMD) divide it. */
-const ROW_STEP = 30;
+/** Of assembly/matmul-micro.ts: both heights of a tile (4, or 6 with relaxed SIMD) divide it. */
+const ROW_STEP = 12;
 /** Of assembly/matmul-micro.ts: width of a tile. */
 const COLUMN_STEP = 8;
 /** Chunks that keep several threads evenly busy to the end. */
@@ -19,9 +19,9 @@ const LEAST_WORK = 1e6;
  * A chunk packs its rows and columns for itself. At these sizes that takes a few per cent of the
  * time, and what is packed stays in the second-level cache.
  */
-const LEAST_ROWS = 90;
+const LEAST_ROWS = 96;
 const LEAST_COLUMNS = 96;
-const MOST_ROWS = 512;
+const MOST_ROWS = 516;
 const MOST_COLUMNS = 256;
 
 /**
