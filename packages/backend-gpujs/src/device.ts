@@ -4,11 +4,11 @@ import {
   OutOfDeviceMemoryError,
   UnsupportedOpError,
 } from '@vq4dit/core';
-import { TEXEL } from './glsl.ts';
 import type { GpuTexture, WebGl } from './gpu-js.ts';
 import { type Layout, layoutOf, maxElements, texelsOf } from './layout.ts';
 import type { OpenGpu } from './open-gpu.ts';
-import { Program, type ProgramArg, type ProgramSource } from './program.ts';
+import { Program, type ProgramArg } from './program.ts';
+import { type ProgramSource, TEXEL } from './source.ts';
 
 /** Bytes of new textures between two questions to the driver whether memory has run out. */
 const CHECK_BYTES = 2 ** 24;

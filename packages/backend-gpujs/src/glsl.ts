@@ -63,6 +63,8 @@ vec4 texel(sampler2D t, ivec2 size, ivec3 dim, int i) {
 `;
 
 const COMMON = `
+const int FOREVER = 67108864;
+#define LOOP(k, from, to) for (int step = 0; step < FOREVER; step++) { int k = (from) + step; if (k >= (to)) break;
 float pick(vec4 v, int lane) {
   return lane < 2 ? (lane == 0 ? v.x : v.y) : (lane == 2 ? v.z : v.w);
 }
@@ -94,11 +96,3 @@ float sigmoidOf(float x) { return 1.0 / (1.0 + expOf(-x)); }
 export function librarySource(webgl: 1 | 2): string {
   return (webgl === 1 ? WEBGL1 : WEBGL2) + COMMON;
 }
-
-/** The same lines for each of the four elements of a texel; `$` stands for the lane, 0 to 3. */
-export function lanes(lines: string): string {
-  return [0, 1, 2, 3].map((lane) => lines.replaceAll('$', String(lane))).join('\n');
-}
-
-/** The number of the texel that a kernel computes. */
-export const TEXEL = 'const i = this.thread.x + this.thread.y * this.output.x;';

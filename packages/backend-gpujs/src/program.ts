@@ -2,21 +2,7 @@ import { BackendUnavailableError } from '@vq4dit/core';
 import { type GlslType, gpuType, LIBRARY, librarySource, type Signature } from './glsl.ts';
 import type { Gpu, GpuTexture, Kernel, KernelCall } from './gpu-js.ts';
 import type { Layout } from './layout.ts';
-
-/**
- * A kernel as gpu.js takes it, in text: gpu.js translates a function's source, and the source of a
- * real function is not what was written once a minifier or a coverage tool has seen it.
- */
-export interface ProgramSource {
-  /** Arguments in the order of a call. */
-  readonly args: Readonly<Record<string, 'texture' | 'int' | 'float'>>;
-  /** Statements in JavaScript; returns the four elements of one texel. */
-  readonly body: string;
-  /** GLSL of its own, for what JavaScript cannot say. */
-  readonly glsl?: string;
-  /** Functions of `glsl` that the body calls. */
-  readonly functions?: Readonly<Record<string, Signature>>;
-}
+import type { ProgramSource } from './source.ts';
 
 export type ProgramArg = GpuTexture | number;
 

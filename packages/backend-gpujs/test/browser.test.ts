@@ -38,7 +38,7 @@ describe.skipIf(!executablePath || !gpuJs)('in Chromium', () => {
       server.url(),
       scripts,
       'conformance',
-      { seed, numRuns: 5 },
+      { seed, numRuns: 5, flushesDenormals: true },
     );
     console.info(report.device, report.counts);
     expect(report.device).toContain('WebGL 2 by gpu.js (WebGL2Kernel)');

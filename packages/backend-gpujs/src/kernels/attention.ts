@@ -1,8 +1,7 @@
 import type { GlDevice } from '../device.ts';
-import { TEXEL } from '../glsl.ts';
 import type { GpuTexture } from '../gpu-js.ts';
 import { fills } from '../layout.ts';
-import type { ProgramSource } from '../program.ts';
+import { type ProgramSource, TEXEL } from '../source.ts';
 import { type Input, withTemporaries } from '../tensor.ts';
 import { copy } from './movement.ts';
 import { softmaxRows } from './normalization.ts';

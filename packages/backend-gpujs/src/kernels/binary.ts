@@ -1,9 +1,8 @@
 import type { BinaryOp, Shape } from '@vq4dit/core';
 import type { GlDevice } from '../device.ts';
-import { lanes, TEXEL } from '../glsl.ts';
 import type { GpuTexture } from '../gpu-js.ts';
 import { fills, texelsOfShape } from '../layout.ts';
-import type { ProgramSource } from '../program.ts';
+import { elementSource, type ProgramSource, texelSource } from '../source.ts';
 import type { Input } from '../tensor.ts';
 import { map, perElement } from './map.ts';
 import { type Axis, collapse, stridesOf, walk, walkArgs, walkValues } from './strides.ts';
@@ -18,8 +17,6 @@ const GLSL: Readonly<Record<BinaryOp, string>> = {
   minimum: perElement('float f(float a, float b) { return -larger(-a, -b); }', 2),
   greater: 'vec4 apply(vec4 a, vec4 b) { return vec4(greaterThan(a, b)); }',
 };
-
-const FUNCTIONS = { apply: ['vec4', 'vec4', 'vec4'] } as const;
 
 /** a and b broadcast to `shape`. */
 export function binary(
@@ -46,42 +43,34 @@ export function binary(
       steps: steps.map((step, j) => (i === rank - 1 ? step : moves[j] ? step / 4 : step)),
     }));
     const name = `binary.${op}.texels(${rank},${moves})`;
-    const source = () => texelSource(op, rank, moves);
+    const source = () => walkSource(op, rank, moves);
     return device.run(name, source, texels, [...textures, ...walkValues(inTexels, [0, 0])]);
   }
   const values = walkValues(axes, [0, 0]);
-  const source = () => elementSource(op, rank);
+  const source = () => elementWalkSource(op, rank);
   return device.run(`binary.${op}.elements(${rank})`, source, texels, [...textures, ...values]);
 }
 
-const TEXTURES = { x0: 'texture', x1: 'texture' } as const;
-
-function texelSource(op: BinaryOp, rank: number, moves: readonly boolean[]): ProgramSource {
+function walkSource(op: BinaryOp, rank: number, moves: readonly boolean[]): ProgramSource {
+  const args = { x0: 'texture', x1: 'texture', ...walkArgs(rank, 2) } as const;
   const values = moves.map((isMoving, i) =>
-    isMoving ? `texel(x${i}, offset${i})` : `splat4(at(x${i}, offset${i}))`,
+    isMoving ? `texel(x${i}, offset${i})` : `vec4(at(x${i}, offset${i}))`,
   );
-  return {
-    args: { ...TEXTURES, ...walkArgs(rank, 2) },
-    glsl: GLSL[op],
-    functions: FUNCTIONS,
-    body: `${TEXEL}
-      ${walk(rank, 2, 'i', '')}
-      return apply(${values.join(', ')});`,
-  };
+  return texelSource(
+    args,
+    `${walk(rank, 2, 'i')}
+    return apply(${values.join(', ')});`,
+    GLSL[op],
+  );
 }
 
-function elementSource(op: BinaryOp, rank: number): ProgramSource {
-  return {
-    args: { ...TEXTURES, ...walkArgs(rank, 2) },
-    glsl: GLSL[op],
-    functions: FUNCTIONS,
-    body: `${TEXEL}
-      ${lanes(`const e$ = 4 * i + $;
-        ${walk(rank, 2, 'e$', '_$')}
-        const a$ = at(x0, offset0_$);
-        const b$ = at(x1, offset1_$);`)}
-      return apply([a0, a1, a2, a3], [b0, b1, b2, b3]);`,
-  };
+function elementWalkSource(op: BinaryOp, rank: number): ProgramSource {
+  return elementSource(
+    { x0: 'texture', x1: 'texture', ...walkArgs(rank, 2) },
+    `${walk(rank, 2, 'e')}
+    return apply(vec4(at(x0, offset0)), vec4(at(x1, offset1))).x;`,
+    GLSL[op],
+  );
 }
 
 /** Walks of both operands over the result. A stretched axis has step 0. */

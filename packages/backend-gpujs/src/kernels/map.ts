@@ -1,7 +1,6 @@
 import type { GlDevice } from '../device.ts';
-import { TEXEL } from '../glsl.ts';
 import type { GpuTexture } from '../gpu-js.ts';
-import type { ProgramSource } from '../program.ts';
+import { type ProgramSource, TEXEL } from '../source.ts';
 
 /**
  * An elementwise kernel: `glsl` defines `vec4 apply(...)` of one vec4 for each texture, then one

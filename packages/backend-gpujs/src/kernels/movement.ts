@@ -1,9 +1,8 @@
 import { type Shape, sizeOf } from '@vq4dit/core';
 import type { GlDevice } from '../device.ts';
-import { lanes, TEXEL } from '../glsl.ts';
 import type { GpuTexture } from '../gpu-js.ts';
 import { fills, texelsOf } from '../layout.ts';
-import type { ProgramSource } from '../program.ts';
+import { elementSource, type ProgramSource, texelSource } from '../source.ts';
 import { type GlTensor, type Input, withTemporaries } from '../tensor.ts';
 import { map } from './map.ts';
 import { type Axis, collapse, stridesOf, walk, walkArgs, walkValues } from './strides.ts';
@@ -59,15 +58,10 @@ export function copy(
 }
 
 function copySource(rank: number, isWhole: boolean): ProgramSource {
-  const whole = `${walk(rank, 1, 'i', '')} return texel(x0, offset0);`;
-  const single = `${lanes(`const e$ = 4 * i + $;
-      ${walk(rank, 1, 'e$', '_$')}
-      const r$ = at(x0, offset0_$);`)}
-    return [r0, r1, r2, r3];`;
-  return {
-    args: { x0: 'texture', ...walkArgs(rank, 1) },
-    body: `${TEXEL} ${isWhole ? whole : single}`,
-  };
+  const args = { x0: 'texture', ...walkArgs(rank, 1) } as const;
+  return isWhole
+    ? texelSource(args, `${walk(rank, 1, 'i')} return texel(x0, offset0);`)
+    : elementSource(args, `${walk(rank, 1, 'e')} return at(x0, offset0);`);
 }
 
 /** Joins tensors along one axis. */
@@ -137,36 +131,22 @@ export function joinRows(
 
 function concatSource(count: number, isWhole: boolean): ProgramSource {
   const inputs = Array.from({ length: count }, (_, i) => i);
-  const choose = (suffix: string, fetch: string, from: string) => {
-    let lines = `
-      const o${suffix} = idiv(${from}, total);
-      let c${suffix} = ${from} - o${suffix} * total;
-      let r${suffix} = ${fetch}(x0, o${suffix} * w0 + c${suffix});`;
-    for (const i of inputs.slice(1)) {
-      lines += `
-        if (c${suffix} >= w${i - 1}) {
-          c${suffix} = c${suffix} - w${i - 1};
-          r${suffix} = ${fetch}(x${i}, o${suffix} * w${i} + c${suffix});`;
-    }
-    return (
-      lines +
-      inputs
-        .slice(1)
-        .map(() => '}')
-        .join('')
-    );
-  };
-  return {
-    args: {
-      ...Object.fromEntries(inputs.map((i) => [`x${i}`, 'texture'] as const)),
-      total: 'int',
-      ...Object.fromEntries(inputs.map((i) => [`w${i}`, 'int'] as const)),
-    },
-    body: isWhole
-      ? `${TEXEL} ${choose('', 'texel', 'i')} return r;`
-      : `${TEXEL} ${lanes(`const e$ = 4 * i + $; ${choose('$', 'at', 'e$')}`)}
-         return [r0, r1, r2, r3];`,
-  };
+  const args = {
+    ...Object.fromEntries(inputs.map((i) => [`x${i}`, 'texture'] as const)),
+    total: 'int',
+    ...Object.fromEntries(inputs.map((i) => [`w${i}`, 'int'] as const)),
+  } as const;
+  const [fetch, from] = isWhole ? ['texel', 'i'] : ['at', 'e'];
+  const lines = inputs.map(
+    (i) => `if (c < w${i}) return ${fetch}(x${i}, row * w${i} + c);
+      c -= w${i};`,
+  );
+  const statements = `
+    int row = ${from} / total;
+    int c = ${from} - row * total;
+    ${lines.join('\n')}
+    return ${isWhole ? 'vec4(0.0)' : '0.0'};`;
+  return isWhole ? texelSource(args, statements) : elementSource(args, statements);
 }
 
 const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);

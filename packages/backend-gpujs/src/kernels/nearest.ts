@@ -1,8 +1,7 @@
 import type { GlDevice } from '../device.ts';
-import { lanes, TEXEL } from '../glsl.ts';
 import type { GpuTexture } from '../gpu-js.ts';
 import { fills, texelsOf } from '../layout.ts';
-import type { ProgramSource } from '../program.ts';
+import { elementSource, type ProgramSource, TEXEL } from '../source.ts';
 import { type Input, withTemporaries } from '../tensor.ts';
 import { copy, joinRows, matrix } from './movement.ts';
 import { packRows } from './pack.ts';
@@ -129,14 +128,14 @@ function selectSource(kept: number, held: number, hasTaken: boolean): ProgramSou
   };
 }
 
-const DISTANCES: ProgramSource = {
-  args: { x: 'texture', words: 'texture', indices: 'texture', n: 'int', width: 'int' },
-  body: `${TEXEL} ${lanes(`
-    const row$ = idiv(4 * i + $, n) * width;
-    const word$ = whole(at(indices, 4 * i + $)) * width;
-    let r$ = 0.0;
-    for (let q$ = 0; q$ < width; q$++) {
-      r$ += sqdist4(texel(x, row$ + q$), texel(words, word$ + q$));
-    }`)}
-    return [r0, r1, r2, r3];`,
-};
+const DISTANCES = elementSource(
+  { x: 'texture', words: 'texture', indices: 'texture', n: 'int', width: 'int' },
+  `
+  int row = e / n * width;
+  int word = whole(at(indices, e)) * width;
+  float sum = 0.0;
+  LOOP(q, 0, width)
+    sum += sqdist4(texel(x, row + q), texel(words, word + q));
+  }
+  return sum;`,
+);

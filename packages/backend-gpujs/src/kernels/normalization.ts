@@ -1,8 +1,7 @@
 import type { GlDevice } from '../device.ts';
-import { lanes, TEXEL } from '../glsl.ts';
 import type { GpuTexture } from '../gpu-js.ts';
 import { fills, texelsOf } from '../layout.ts';
-import type { ProgramSource } from '../program.ts';
+import { elementSource, type ProgramSource, texelSource } from '../source.ts';
 import { type Input, withTemporaries } from '../tensor.ts';
 import { matrix } from './movement.ts';
 
@@ -67,43 +66,33 @@ function rowStatistics(
   return device.run(`${what}.rows.${kind}`, () => statisticsSource(what, fills(n)), rows, args);
 }
 
+/** Rows are read by the texel where they are a number of texels. */
 function statisticsSource(what: Statistics, isWhole: boolean): ProgramSource {
-  const fetch = isWhole ? 'texel' : 'at';
-  const add = (sum: string, term: string) => `${sum} += ${isWhole ? `sum4(${term})` : term};`;
-  const softmaxBody = `
-    let top = ${isWhole ? 'max4(texel(x, row))' : 'at(x, row)'};
-    for (let k = 1; k < units; k++) {
-      top = larger(top, ${isWhole ? 'max4(texel(x, row + k))' : 'at(x, row + k)'});
-    }
-    let total = 0.0;
-    for (let j = 0; j < units; j++) { ${add('total', `power(${fetch}(x, row + j), top)`)} }
-    return [top, 1 / total, epsilon, n];`;
-  const layerNormBody = `
-    let total = 0.0;
-    for (let k = 0; k < units; k++) { ${add('total', `${fetch}(x, row + k)`)} }
-    const mean = total / n;
-    let squares = 0.0;
-    for (let j = 0; j < units; j++) { ${add('squares', `deviation(${fetch}(x, row + j), mean)`)} }
-    return [mean, inverseRoot(squares / n + epsilon), 0, 0];`;
-  const type = isWhole ? 'vec4' : 'float';
-  return {
-    args: { x: 'texture', units: 'int', n: 'float', epsilon: 'float' },
-    glsl: `
-      float power(float x, float top) { return expOf(x - top); }
-      vec4 power(vec4 x, float top) {
-        return vec4(expOf(x.x - top), expOf(x.y - top), expOf(x.z - top), expOf(x.w - top));
-      }
-      ${type} deviation(${type} x, float mean) { return (x - mean) * (x - mean); }
-      float inverseRoot(float x) { return 1.0 / sqrt(x); }`,
-    functions: {
-      power: [type, type, 'float'],
-      deviation: [type, type, 'float'],
-      inverseRoot: ['float', 'float'],
-    },
-    body: `${TEXEL}
-      const row = i * units;
-      ${what === 'softmax' ? softmaxBody : layerNormBody}`,
-  };
+  const value = (k: string) => `${isWhole ? 'texel' : 'at'}(x, ${k})`;
+  const add = (term: string) => `total += ${isWhole ? `sum4(${term})` : term};`;
+  const loop = (line: string) => `LOOP(k, first, first + units) ${line} }`;
+  const top = `top = larger(top, ${isWhole ? `max4(${value('k')})` : value('k')});`;
+  const centred = `(${value('k')} - mean)`;
+  const softmaxLines = `
+    float top = at(x, first${isWhole ? ' * 4' : ''});
+    ${loop(top)}
+    float total = 0.0;
+    ${loop(add(`power(${value('k')} - top)`))}
+    return vec4(top, 1.0 / total, 0.0, 0.0);`;
+  const layerNormLines = `
+    float total = 0.0;
+    ${loop(add(value('k')))}
+    float mean = total / n;
+    total = 0.0;
+    ${loop(add(`${centred} * ${centred}`))}
+    return vec4(mean, 1.0 / sqrt(total / n + epsilon), 0.0, 0.0);`;
+  return texelSource(
+    { x: 'texture', units: 'int', n: 'float', epsilon: 'float' },
+    `int first = i * units;
+    ${what === 'softmax' ? softmaxLines : layerNormLines}`,
+    `float power(float x) { return expOf(x); }
+    vec4 power(vec4 x) { return vec4(expOf(x.x), expOf(x.y), expOf(x.z), expOf(x.w)); }`,
+  );
 }
 
 /** Applies the statistics of {@link rowStatistics}. */
@@ -126,57 +115,37 @@ function perRow(
 }
 
 function perRowSource(what: Statistics, isWhole: boolean): ProgramSource {
+  const args = { x: 'texture', stats: 'texture', units: 'int' } as const;
   const f =
     what === 'softmax'
       ? 'float f(float x, vec4 row) { return expOf(x - row.x) * row.y; }'
       : 'float f(float x, vec4 row) { return (x - row.x) * row.y; }';
-  return {
-    args: { x: 'texture', stats: 'texture', units: 'int' },
-    glsl: `${f}
-      vec4 f(vec4 x, vec4 row) { return vec4(f(x.x, row), f(x.y, row), f(x.z, row), f(x.w, row)); }`,
-    functions: { f: isWhole ? ['vec4', 'vec4', 'vec4'] : ['float', 'float', 'vec4'] },
-    body: isWhole
-      ? `${TEXEL} return f(texel(x, i), texel(stats, idiv(i, units)));`
-      : `${TEXEL} ${lanes(`
-          const e$ = 4 * i + $;
-          const r$ = f(at(x, e$), texel(stats, idiv(e$, units)));`)}
-         return [r0, r1, r2, r3];`,
-  };
+  const f4 =
+    'vec4 f(vec4 x, vec4 row) { return vec4(f(x.x, row), f(x.y, row), f(x.z, row), f(x.w, row)); }';
+  return isWhole
+    ? texelSource(args, 'return f(texel(x, i), texel(stats, i / units));', f + f4)
+    : elementSource(args, 'return f(at(x, e), texel(stats, e / units));', f);
 }
 
-const MODULATE_ARGS = {
-  x: 'texture',
-  stats: 'texture',
-  shift: 'texture',
-  scale: 'texture',
-  units: 'int',
-  tokens: 'int',
-} as const;
-
-const MODULATE_GLSL = (type: 'vec4' | 'float') =>
-  `${type} modulate(${type} x, vec4 row, ${type} shift, ${type} scale) {
-    return (x - row.x) * row.y * (1.0 + scale) + shift;
-  }`;
-
 const MODULATE: Readonly<Record<'texels' | 'elements', ProgramSource>> = {
-  texels: {
-    args: MODULATE_ARGS,
-    glsl: MODULATE_GLSL('vec4'),
-    functions: { modulate: ['vec4', 'vec4', 'vec4', 'vec4', 'vec4'] },
-    body: `${TEXEL}
-      const row = idiv(i, units);
-      const j = idiv(row, tokens) * units + i - row * units;
-      return modulate(texel(x, i), texel(stats, row), texel(shift, j), texel(scale, j));`,
-  },
-  elements: {
-    args: MODULATE_ARGS,
-    glsl: MODULATE_GLSL('float'),
-    functions: { modulate: ['float', 'float', 'vec4', 'float', 'float'] },
-    body: `${TEXEL} ${lanes(`
-      const e$ = 4 * i + $;
-      const row$ = idiv(e$, units);
-      const j$ = idiv(row$, tokens) * units + e$ - row$ * units;
-      const r$ = modulate(at(x, e$), texel(stats, row$), at(shift, j$), at(scale, j$));`)}
-      return [r0, r1, r2, r3];`,
-  },
+  texels: modulateSource(true),
+  elements: modulateSource(false),
 };
+
+function modulateSource(isWhole: boolean): ProgramSource {
+  const args = {
+    x: 'texture',
+    stats: 'texture',
+    shift: 'texture',
+    scale: 'texture',
+    units: 'int',
+    tokens: 'int',
+  } as const;
+  const [fetch, from] = isWhole ? ['texel', 'i'] : ['at', 'e'];
+  const statements = `
+    int row = ${from} / units;
+    int j = row / tokens * units + ${from} - row * units;
+    vec4 stat = texel(stats, row);
+    return (${fetch}(x, ${from}) - stat.x) * stat.y * (1.0 + ${fetch}(scale, j)) + ${fetch}(shift, j);`;
+  return isWhole ? texelSource(args, statements) : elementSource(args, statements);
+}

@@ -1,7 +1,6 @@
 import type { GlDevice } from '../device.ts';
-import { lanes, TEXEL } from '../glsl.ts';
 import type { GpuTexture } from '../gpu-js.ts';
-import type { ProgramSource } from '../program.ts';
+import { elementSource } from '../source.ts';
 
 /** Rows for a kernel that reads them texel by texel, wherever they lie in a texture. */
 export interface RowSource {
@@ -21,8 +20,8 @@ export function packRows(device: GlDevice, texture: GpuTexture, source: RowSourc
   return device.run('pack', () => SOURCE, batch * rows * width, args);
 }
 
-const SOURCE: ProgramSource = {
-  args: {
+const SOURCE = elementSource(
+  {
     x: 'texture',
     rows: 'int',
     n: 'int',
@@ -31,14 +30,10 @@ const SOURCE: ProgramSource = {
     stepRow: 'int',
     step: 'int',
   },
-  body: `${TEXEL}
-    const line = idiv(i, width);
-    const first = 4 * (i - line * width);
-    const batch = idiv(line, rows);
-    const base = batch * stepBatch + (line - batch * rows) * stepRow;
-    ${lanes(`
-      const k$ = first + $;
-      let r$ = 0.0;
-      if (k$ < n) { r$ = at(x, base + k$ * step); }`)}
-    return [r0, r1, r2, r3];`,
-};
+  `
+  int line = i / width;
+  int k = e - 4 * line * width;
+  int batch = line / rows;
+  if (k >= n) return 0.0;
+  return at(x, batch * stepBatch + (line - batch * rows) * stepRow + k * step);`,
+);

@@ -1,9 +1,8 @@
 import type { ReduceOp } from '@vq4dit/core';
 import type { GlDevice } from '../device.ts';
-import { lanes, TEXEL } from '../glsl.ts';
 import type { GpuTexture } from '../gpu-js.ts';
 import { fills, texelsOf } from '../layout.ts';
-import type { ProgramSource } from '../program.ts';
+import { elementSource, type ProgramSource, texelSource } from '../source.ts';
 import { type Input, withTemporaries } from '../tensor.ts';
 
 /** A result of its own for every so many terms, as long as there are few results. */
@@ -49,53 +48,51 @@ const ARGS = { x: 'texture', n: 'int', length: 'int', pieces: 'int', inner: 'int
 const SOURCES: Readonly<Record<'rows' | 'columns' | 'elements', (op: ReduceOp) => ProgramSource>> =
   {
     // inner = 1, and each row is a number of whole texels.
-    rows: (op) => ({
-      args: ARGS,
-      body: `${TEXEL} ${lanes(`
-      const e$ = 4 * i + $;
-      const o$ = idiv(e$, pieces);
-      const piece$ = e$ - o$ * pieces;
-      const from$ = idiv(o$ * n + piece$ * length, 4);
-      const to$ = idiv(o$ * n + least(n, piece$ * length + length), 4);
-      let r$ = ${op === 'sum' ? 'sum4' : 'max4'}(texel(x, from$));
-      for (let k$ = from$ + 1; k$ < to$; k$++) {
-        ${op === 'sum' ? 'r$ += sum4(texel(x, k$));' : 'r$ = larger(r$, max4(texel(x, k$)));'}
-      }`)}
-      return [r0, r1, r2, r3];`,
-    }),
-    // Four neighbours along inner lie in one texel.
-    columns: (op) => ({
-      args: ARGS,
-      glsl: 'vec4 larger4(vec4 a, vec4 b) { return vec4(larger(a.x, b.x), larger(a.y, b.y), larger(a.z, b.z), larger(a.w, b.w)); }',
-      functions: { larger4: ['vec4', 'vec4', 'vec4'] },
-      body: `${TEXEL}
-      const width = idiv(inner, 4);
-      const row = idiv(i, width);
-      const column = i - row * width;
-      const o = idiv(row, pieces);
-      const piece = row - o * pieces;
-      const to = least(n, piece * length + length);
-      const base = o * n * width + column;
-      let r = texel(x, base + piece * length * width);
-      for (let k = piece * length + 1; k < to; k++) {
-        r = ${op === 'sum' ? 'add4' : 'larger4'}(r, texel(x, base + k * width));
+    rows: (op) =>
+      elementSource(
+        ARGS,
+        `
+      int o = e / pieces;
+      int start = (e - o * pieces) * length;
+      int first = (o * n + start) / 4;
+      float r = ${op === 'sum' ? 'sum4' : 'max4'}(texel(x, first));
+      LOOP(k, first + 1, (o * n + least(n, start + length)) / 4)
+        ${op === 'sum' ? 'r += sum4(texel(x, k));' : 'r = larger(r, max4(texel(x, k)));'}
       }
       return r;`,
-    }),
-    elements: (op) => ({
-      args: ARGS,
-      body: `${TEXEL} ${lanes(`
-      const e$ = 4 * i + $;
-      const row$ = idiv(e$, inner);
-      const o$ = idiv(row$, pieces);
-      const piece$ = row$ - o$ * pieces;
-      const to$ = least(n, piece$ * length + length);
-      const base$ = o$ * n * inner + e$ - row$ * inner;
-      let r$ = at(x, base$ + piece$ * length * inner);
-      for (let k$ = piece$ * length + 1; k$ < to$; k$++) {
-        const v$ = at(x, base$ + k$ * inner);
-        ${op === 'sum' ? 'r$ += v$;' : 'r$ = larger(r$, v$);'}
-      }`)}
-      return [r0, r1, r2, r3];`,
-    }),
+      ),
+    // Four neighbours along inner lie in one texel.
+    columns: (op) =>
+      texelSource(
+        ARGS,
+        `
+      int width = inner / 4;
+      int row = i / width;
+      int o = row / pieces;
+      int start = (row - o * pieces) * length;
+      int base = o * n * width + i - row * width;
+      vec4 r = texel(x, base + start * width);
+      LOOP(k, start + 1, least(n, start + length))
+        r = ${op === 'sum' ? 'r + texel(x, base + k * width)' : 'larger4(r, texel(x, base + k * width))'};
+      }
+      return r;`,
+        `vec4 larger4(vec4 a, vec4 b) {
+        return vec4(larger(a.x, b.x), larger(a.y, b.y), larger(a.z, b.z), larger(a.w, b.w));
+      }`,
+      ),
+    elements: (op) =>
+      elementSource(
+        ARGS,
+        `
+      int row = e / inner;
+      int o = row / pieces;
+      int start = (row - o * pieces) * length;
+      int base = o * n * inner + e - row * inner;
+      float r = at(x, base + start * inner);
+      LOOP(k, start + 1, least(n, start + length))
+        float v = at(x, base + k * inner);
+        r = ${op === 'sum' ? 'r + v' : 'larger(r, v)'};
+      }
+      return r;`,
+      ),
   };

@@ -1,8 +1,7 @@
 import type { GlDevice } from '../device.ts';
-import { lanes, TEXEL } from '../glsl.ts';
 import type { GpuTexture } from '../gpu-js.ts';
 import { fills, texelsOf } from '../layout.ts';
-import type { ProgramSource } from '../program.ts';
+import { elementSource, type ProgramSource, TEXEL } from '../source.ts';
 import { type GlTensor, type Input, withTemporaries } from '../tensor.ts';
 import { copy, eachHalf, matrix } from './movement.ts';
 import { packRows } from './pack.ts';
@@ -28,14 +27,11 @@ const GATHER: Readonly<Record<'texels' | 'elements', ProgramSource>> = {
       const m = idiv(i, d);
       return texel(x, whole(at(indices, m)) * d + i - m * d);`,
   },
-  elements: {
-    args: GATHER_ARGS,
-    body: `${TEXEL} ${lanes(`
-      const e$ = 4 * i + $;
-      const m$ = idiv(e$, d);
-      const r$ = at(x, whole(at(indices, m$)) * d + e$ - m$ * d);`)}
-      return [r0, r1, r2, r3];`,
-  },
+  elements: elementSource(
+    GATHER_ARGS,
+    `int m = e / d;
+    return at(x, whole(at(indices, m)) * d + e - m * d);`,
+  ),
 };
 
 /** updates [M, d], indices [M] -> [rows, d]. */

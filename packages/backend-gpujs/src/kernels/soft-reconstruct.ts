@@ -1,8 +1,7 @@
 import type { GlDevice } from '../device.ts';
-import { lanes, TEXEL } from '../glsl.ts';
 import type { GpuTexture } from '../gpu-js.ts';
 import { fills, texelsOf } from '../layout.ts';
-import type { ProgramSource } from '../program.ts';
+import { elementSource, type ProgramSource, TEXEL } from '../source.ts';
 import type { Input } from '../tensor.ts';
 import { matrix } from './movement.ts';
 import { scatter } from './rows.ts';
@@ -44,18 +43,17 @@ const RECONSTRUCT: Readonly<Record<'texels' | 'elements', ProgramSource>> = {
       }
       return r;`,
   },
-  elements: {
-    args: ARGS,
-    body: `${TEXEL} ${lanes(`
-      const row$ = idiv(4 * i + $, d);
-      const column$ = 4 * i + $ - row$ * d;
-      let r$ = 0.0;
-      for (let j$ = 0; j$ < n; j$++) {
-        const word$ = whole(at(candidates, row$ * n + j$));
-        r$ += at(codebook, word$ * d + column$) * at(ratios, row$ * n + j$);
-      }`)}
-      return [r0, r1, r2, r3];`,
-  },
+  elements: elementSource(
+    ARGS,
+    `
+    int row = e / d;
+    int column = e - row * d;
+    float sum = 0.0;
+    LOOP(j, row * n, row * n + n)
+      sum += at(codebook, whole(at(candidates, j)) * d + column) * at(ratios, j);
+    }
+    return sum;`,
+  ),
 };
 
 /** Gradients for codebook [k, d] and ratios [N, n], given grad [N, d]. */
@@ -87,18 +85,20 @@ export function softReconstructGrad(
 }
 
 const RATIOS_GRAD: Readonly<Record<'texels' | 'elements', ProgramSource>> = {
-  texels: ratiosGradSource('dot4(texel(codebook, word$ + q$), texel(grad, row$ + q$))'),
-  elements: ratiosGradSource('at(codebook, word$ + q$) * at(grad, row$ + q$)'),
+  texels: ratiosGradSource('dot(texel(codebook, word + q), texel(grad, row + q))'),
+  elements: ratiosGradSource('at(codebook, word + q) * at(grad, row + q)'),
 };
 
 function ratiosGradSource(term: string): ProgramSource {
-  return {
-    args: { codebook: 'texture', candidates: 'texture', grad: 'texture', n: 'int', d: 'int' },
-    body: `${TEXEL} ${lanes(`
-      const row$ = idiv(4 * i + $, n) * d;
-      const word$ = whole(at(candidates, 4 * i + $)) * d;
-      let r$ = 0.0;
-      for (let q$ = 0; q$ < d; q$++) { r$ += ${term}; }`)}
-      return [r0, r1, r2, r3];`,
-  };
+  return elementSource(
+    { codebook: 'texture', candidates: 'texture', grad: 'texture', n: 'int', d: 'int' },
+    `
+    int row = e / n * d;
+    int word = whole(at(candidates, e)) * d;
+    float sum = 0.0;
+    LOOP(q, 0, d)
+      sum += ${term};
+    }
+    return sum;`,
+  );
 }

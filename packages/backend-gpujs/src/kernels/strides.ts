@@ -31,25 +31,22 @@ export function collapse(axes: readonly Axis[]): Axis[] {
 }
 
 /**
- * Statements that turn the number `from` of an element into the offset of each operand, as
- * `offset<operand><suffix>`. Sizes are the arguments n1, n2, ... (n0 is not needed), steps are
- * s<operand>_<axis>, starts are start<operand>.
+ * GLSL that turns the number `from` of an element into the offset of each operand, `offset<operand>`.
+ * Sizes are the arguments n1, n2, ... (n0 is not needed), steps are s<operand>_<axis>, starts are
+ * start<operand>.
  */
-export function walk(rank: number, operands: number, from: string, suffix: string): string {
+export function walk(rank: number, operands: number, from: string): string {
   const lines: string[] = [];
   let rest = from;
   for (let axis = rank - 1; axis > 0; axis--) {
-    lines.push(`const q${axis}${suffix} = idiv(${rest}, n${axis});`);
-    lines.push(`const c${axis}${suffix} = ${rest} - q${axis}${suffix} * n${axis};`);
-    rest = `q${axis}${suffix}`;
+    lines.push(`int q${axis} = ${rest} / n${axis};`);
+    lines.push(`int c${axis} = ${rest} - q${axis} * n${axis};`);
+    rest = `q${axis}`;
   }
-  lines.push(`const c0${suffix} = ${rest} + 0;`);
+  lines.push(`int c0 = ${rest};`);
   for (let operand = 0; operand < operands; operand++) {
-    const terms = Array.from(
-      { length: rank },
-      (_, axis) => `c${axis}${suffix} * s${operand}_${axis}`,
-    );
-    lines.push(`const offset${operand}${suffix} = start${operand} + ${terms.join(' + ')};`);
+    const terms = Array.from({ length: rank }, (_, axis) => `c${axis} * s${operand}_${axis}`);
+    lines.push(`int offset${operand} = start${operand} + ${terms.join(' + ')};`);
   }
   return lines.join('\n');
 }

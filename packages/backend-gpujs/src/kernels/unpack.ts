@@ -1,9 +1,8 @@
 import type { PackedKernelWeight } from '@vq4dit/core';
 import type { GlDevice } from '../device.ts';
-import { lanes, TEXEL } from '../glsl.ts';
 import type { GpuTexture } from '../gpu-js.ts';
 import { fills, texelsOf, texelsOfShape } from '../layout.ts';
-import type { ProgramSource } from '../program.ts';
+import { elementSource, type ProgramSource, texelSource } from '../source.ts';
 import { type GlTensor, withTemporaries } from '../tensor.ts';
 import { splitOnDevice } from './movement.ts';
 
@@ -34,33 +33,30 @@ float powerOf2(int n) {
   return r;
 }
 float unsigned16(float x) { return x < 0.0 ? x + 65536.0 : x; }
+float lowest(float x, int bits) {
+  float range = powerOf2(bits);
+  return x - range * floor(x / range);
+}
 float bitsOf(float first, float second, int offset, int width) {
-  float low = floor(first / powerOf2(offset));
+  float value = floor(first / powerOf2(offset));
   int have = 16 - offset;
-  float value = have < width ? low + second * powerOf2(have) : low;
-  float range = powerOf2(width);
-  return value - range * floor(value / range);
+  if (have >= width) return lowest(value, width);
+  return value + lowest(second, width - have) * powerOf2(have);
 }
 `;
 
-const FUNCTIONS = {
-  bitsOf: ['float', 'float', 'float', 'int', 'int'],
-  unsigned16: ['float', 'float'],
-} as const;
-
-/** Statements that set word$ to the row of the codebook that sub-vector v$ names. */
+/** Statements that set word to the row of the codebook that sub-vector v names. */
 const LOOK_UP = `
-  const bit$ = v$ * width;
-  const half$ = idiv(bit$, 16);
-  const at$ = idiv(half$, 2);
-  const isHigh$ = half$ - 2 * at$;
-  let first$ = at(low, at$);
-  let second$ = unsigned16(at(high, at$));
-  if (isHigh$ == 1) {
-    first$ = second$;
-    second$ = at(low, at$ + 1);
+  int bit = v * width;
+  int half16 = bit / 16;
+  int cell = half16 / 2;
+  float first = at(low, cell);
+  float second = unsigned16(at(high, cell));
+  if (half16 - 2 * cell == 1) {
+    first = second;
+    second = at(low, cell + 1);
   }
-  const word$ = idiv(v$, perGroup) * k + whole(bitsOf(first$, second$, bit$ - 16 * half$, width));`;
+  int word = v / perGroup * k + whole(bitsOf(first, second, bit - 16 * half16, width));`;
 
 const ARGS = {
   low: 'texture',
@@ -73,23 +69,14 @@ const ARGS = {
 } as const;
 
 const SOURCES: Readonly<Record<'texels' | 'elements', ProgramSource>> = {
-  texels: {
-    args: ARGS,
-    glsl: GLSL,
-    functions: FUNCTIONS,
-    body: `${TEXEL}
-      const v = idiv(i, d);
-      ${LOOK_UP.replaceAll('$', '')}
-      return texel(codebook, word * d + i - v * d);`,
-  },
-  elements: {
-    args: ARGS,
-    glsl: GLSL,
-    functions: FUNCTIONS,
-    body: `${TEXEL} ${lanes(`
-      const v$ = idiv(4 * i + $, d);
-      ${LOOK_UP}
-      const r$ = at(codebook, word$ * d + 4 * i + $ - v$ * d);`)}
-      return [r0, r1, r2, r3];`,
-  },
+  texels: texelSource(
+    ARGS,
+    `int v = i / d; ${LOOK_UP} return texel(codebook, word * d + i - v * d);`,
+    GLSL,
+  ),
+  elements: elementSource(
+    ARGS,
+    `int v = e / d; ${LOOK_UP} return at(codebook, word * d + e - v * d);`,
+    GLSL,
+  ),
 };

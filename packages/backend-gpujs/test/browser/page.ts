@@ -12,7 +12,7 @@ const create = () => {
 /** The functions that a test can call on the page. */
 export const functions = {
   /** Runs the conformance table. */
-  async conformance(table: Pick<ConformanceOptions, 'seed' | 'numRuns'>) {
+  async conformance(table: Pick<ConformanceOptions, 'seed' | 'numRuns' | 'flushesDenormals'>) {
     const report = await runConformance(create, table);
     const bad = report.results.filter(({ status }) => status !== 'passed');
     return { device: report.device, counts: report.counts, problems: report.problems, bad };

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { it } from 'vitest';
+import type { GpuClass } from '../../src/index.ts';
 
 /** gpu.js beside this package, or where the repository's own tool puts it. */
 const PLACES = [
@@ -27,17 +28,23 @@ export function findGpuJs(what: string): string | undefined {
   );
 }
 
+/** The `GPU` class of the gpu.js in a folder. */
+export function loadGpu(folder: string): GpuClass {
+  const load = createRequire(join(folder, 'package.json'));
+  return (load(folder) as { GPU: GpuClass }).GPU;
+}
+
 /** gpu.js in one file, as a browser loads it. */
 export const browserBuild = (folder: string): string => join(folder, 'dist', 'gpu-browser.js');
 
 /** Defines tests of headless WebGL, or one skipped test that says why there are none. */
-export function whereHeadlessGlRuns(what: string, define: () => void): void {
+export function whereHeadlessGlRuns(what: string, define: (folder: string) => void): void {
   const needsDisplay = process.platform === 'linux' && !process.env.DISPLAY;
-  const found =
-    findGpuJs(what) &&
-    (!needsDisplay ||
-      missing(what, 'there is no display and no Xvfb; install the Debian package xvfb'));
-  if (found) define();
+  const folder = findGpuJs(what);
+  const isShown =
+    !needsDisplay ||
+    missing(what, 'there is no display and no Xvfb; install the Debian package xvfb');
+  if (folder && isShown) define(folder);
   else it.skip(`${what}: not run`, () => {});
 }
 
