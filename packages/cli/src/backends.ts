@@ -7,6 +7,12 @@ import { BackendRegistry } from '@vq4dit/core';
 export function createRegistry(): BackendRegistry {
   const registry = new BackendRegistry();
   registry.register({
+    id: 'wasm',
+    description: 'Our own WebAssembly kernels, with SIMD, on all cores',
+    priority: 30,
+    create: async () => (await import('@vq4dit/backend-wasm')).createWasmBackend(),
+  });
+  registry.register({
     id: 'tfjs-wasm',
     description: 'TensorFlow.js on WebAssembly with SIMD, one thread',
     priority: 20,
