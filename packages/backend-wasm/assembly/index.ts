@@ -18,3 +18,8 @@ export * from './movement-copy';
 export * from './movement-rows';
 export * from './movement-transpose';
 export * from './reduce';
+export { prepareCodebook } from './int16-minima';
+export * from './lloyd-step';
+export * from './nearest';
+export { addPartials } from './partial-sums';
+export * from './soft-reconstruct';

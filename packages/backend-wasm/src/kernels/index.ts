@@ -6,8 +6,10 @@ import { layerNormKernels } from './layer-norm.ts';
 import { linearKernels } from './linear.ts';
 import { matmulKernels } from './matmul.ts';
 import { movementKernels } from './movement.ts';
+import { nearestKernels } from './nearest.ts';
 import { optimizerKernels } from './optimizer.ts';
 import { reduceKernels } from './reduce.ts';
+import { softReconstructKernels } from './soft-reconstruct.ts';
 import { softmaxKernels } from './softmax.ts';
 
 /** Every file of kernels: one line to import it, one to list it. */
@@ -22,4 +24,6 @@ export const KERNEL_GROUPS: readonly KernelGroup[] = [
   elementwiseKernels,
   movementKernels,
   reduceKernels,
+  nearestKernels,
+  softReconstructKernels,
 ];
