@@ -1,12 +1,5 @@
-import type {
-  Backend,
-  FusedKernels,
-  KernelTensor,
-  OpQuery,
-  RequiredKernels,
-  Support,
-} from '@vq4dit/core';
-import { formatShape, sizeOf } from '@vq4dit/core';
+import type { Backend, FusedKernels, KernelTensor, RequiredKernels } from '@vq4dit/core';
+import { sizeOf } from '@vq4dit/core';
 import { describeDevice } from './describe.ts';
 import { GlDevice } from './device.ts';
 import type { GpuClass, GpuTexture } from './gpu-js.ts';
@@ -25,7 +18,8 @@ import { gatherRows, scatterAddRows } from './kernels/rows.ts';
 import { softReconstruct, softReconstructGrad } from './kernels/soft-reconstruct.ts';
 import { unary } from './kernels/unary.ts';
 import { type GpujsMode, openGpu } from './open-gpu.ts';
-import { areExact, EXACT_LIMIT, type GlTensor, splitValues } from './tensor.ts';
+import { supports } from './supports.ts';
+import { areExact, type GlTensor, splitValues } from './tensor.ts';
 
 /** Options of {@link createGpujsBackend}. */
 export interface GpujsBackendOptions {
@@ -142,25 +136,4 @@ export async function createGpujsBackend(options: GpujsBackendOptions): Promise<
     kernels,
     fused,
   };
-}
-
-/** What a texture cannot hold, and row numbers that float32 cannot. */
-function supports(query: OpQuery, maxElements: number): Support {
-  const { op, shapes } = query;
-  const large = shapes.find((shape) => sizeOf(shape) > maxElements);
-  if (large !== undefined) {
-    return {
-      reason: `a tensor of shape ${formatShape(large)} has more than the ${maxElements} elements that a texture of this WebGL can hold`,
-    };
-  }
-  const numbered = {
-    gatherRows: shapes[0]?.[0],
-    nearest: shapes[1]?.[0],
-    argmin: shapes[0]?.at(-1),
-  };
-  const count = numbered[op as keyof typeof numbered] ?? 0;
-  if (count > EXACT_LIMIT) {
-    return { reason: `numbers up to ${count} are not exact in float32, which holds 2^24` };
-  }
-  return true;
 }

@@ -188,7 +188,7 @@ export class GlDevice {
   private layout(texels: number): Layout {
     if (4 * texels > this.maxElements) {
       throw new UnsupportedOpError(
-        `A tensor of ${4 * texels} elements is beyond the ${this.maxElements} that a texture of this WebGL can hold.`,
+        `A tensor of ${4 * texels} elements is beyond the ${this.maxElements} that a texture of this WebGL can hold; use smaller batches.`,
       );
     }
     return layoutOf(texels);
