@@ -1,7 +1,8 @@
 import type { Values } from '@vq4dit/backend-reference';
 import { type Backend, UnsupportedOpError } from '@vq4dit/core';
 import { describe, expect, it } from 'vitest';
-import { CASES, type CaseOp, FLOOR, type Report, runConformance } from '../src/index.ts';
+import { CASES, FLOOR, runConformance } from '../src/index.ts';
+import { catches, failed, runOps } from './support/catches.ts';
 import {
   asTf32,
   type Input,
@@ -15,31 +16,6 @@ import {
  * The kit is judged by faults put into a backend that is right: each must be found by a case that
  * says what is wrong by its name.
  */
-
-const runOps = (create: () => Backend, ops: readonly CaseOp[], options = {}): Promise<Report> =>
-  runConformance(create, { ...options, cases: CASES.filter((c) => ops.includes(c.op)) });
-
-const failed = (report: Report) =>
-  new Map(report.results.filter((r) => r.status === 'failed').map((r) => [r.id, r.message ?? '']));
-
-/** Runs the cases of `ops` and expects each of `caught` to fail, with a message that says why. */
-function catches(
-  fault: string,
-  ops: readonly CaseOp[],
-  caught: readonly string[],
-  mutate: (original: Backend<Values>) => Mutation,
-  message = /differ: /,
-) {
-  it(fault, async () => {
-    const report = await runOps(mutant(mutate), ops);
-    const failures = failed(report);
-    expect(report.ok).toBe(false);
-    for (const id of caught) {
-      expect([...failures.keys()]).toContain(id);
-      expect(failures.get(id)).toMatch(message);
-    }
-  });
-}
 
 const drop = (x: Input, axis: 1 | 2, at: number): Input => {
   const [a, n, b] = x.shape as [number, number, number];

@@ -1,8 +1,15 @@
 import {
+  adamwStep,
   DTypeError,
   gelu,
+  geluGradOp,
   IndexError,
+  linear,
+  lloydStep,
+  modulatedLayerNorm,
   ShapeError,
+  selfAttention,
+  selfAttentionGradOp,
   softReconstruct,
   type Tensor,
   TensorLifetimeError,
@@ -113,5 +120,42 @@ export const refusalCases: readonly OpCase[] = [
     dtype(/int32/),
     [m23, floats([2, 1], [0, 1]), floats([2, 1], [1, 1])],
     (o, [c, a, r]) => softReconstruct(o, c!, a!, r!),
+  ),
+  refuses('geluGrad', 'shape', shape(/differ in shape/), [m23, m34], (o, inputs) =>
+    o.composed(geluGradOp, inputs, undefined),
+  ),
+  refuses('linear', 'width', shape(/to fit/), [m23, m34], (o, [x, w]) => linear(o, x!, w!)),
+  refuses(
+    'linear',
+    'gate',
+    shape(/to fit/),
+    [m34, labels([2, 4]), labels([2, 2]), labels([3, 2])],
+    (o, [x, w, gate, residual]) =>
+      linear(o, x!, w!, { gated: { gate: gate!, residual: residual! } }),
+  ),
+  refuses('selfAttention', 'heads', shape(/multiple of 2 heads/), [labels([1, 2, 9])], (o, [x]) =>
+    selfAttention(o, x!, 2),
+  ),
+  refuses(
+    'selfAttentionGrad',
+    'shape',
+    shape(/does not fit/),
+    [labels([1, 2, 9]), labels([1, 2, 9])],
+    (o, inputs) => o.composed(selfAttentionGradOp, inputs, { heads: 1 }),
+  ),
+  refuses(
+    'modulatedLayerNorm',
+    'images',
+    shape(/vectors \[N, D\]/),
+    [labels([2, 3, 4]), m34, m34],
+    (o, [x, a, b]) => modulatedLayerNorm(o, x!, a!, b!),
+  ),
+  refuses('adamwStep', 'shape', shape(/differ in shape/), [m23, m23, m23, m34], (o, inputs) => {
+    const [v, g, m, s] = inputs as [Tensor, Tensor, Tensor, Tensor];
+    const constants = { learningRate: 1, beta1: 0, beta2: 0, epsilon: 1, weightDecay: 0, step: 1 };
+    return adamwStep(o, v, g, m, s, constants);
+  }),
+  refuses('lloydStep', 'length', shape(/codewords/), [m23, m34], (o, [x, c]) =>
+    lloydStep(o, x!, c!),
   ),
 ];

@@ -184,6 +184,18 @@ function large(rng: RandomStream, p: Params): HostTensor {
   return floats(qkvShape(p), (at) => (at % (3 * width) < 2 * width ? 20 : 1) * rng.normal());
 }
 
+/** Keys that grow, so that the largest score of most rows comes late: after the first blocks of keys. */
+function rising(rng: RandomStream, p: Params): HostTensor {
+  const width = p.heads * p.d;
+  return floats(qkvShape(p), (at) => {
+    const isKey = Math.floor((at % (3 * width)) / width) === 1;
+    const token = Math.floor(at / (3 * width)) % p.t;
+    return rng.normal() * (isKey ? 0.25 + (3 * token) / p.t : 1);
+  });
+}
+
+const RISING: Params = { n: 1, t: 270, heads: 1, d: 3 };
+
 const LARGE: Params = { n: 1, t: 40, heads: 2, d: 6 };
 
 const property = (make: (qkv: HostTensor, grad: HostTensor, p: Params) => Trial) =>
@@ -232,6 +244,11 @@ const valueDrafts: Draft[] = [
   },
   {
     op: 'selfAttention',
+    id: 'selfAttention(rising)',
+    trial: (rng) => valueTrial(rising(rng, RISING), RISING, 'gaussian'),
+  },
+  {
+    op: 'selfAttention',
     id: 'selfAttention(property)',
     trials: property((qkv, _, p) => valueTrial(qkv, p, 'arbitrary')),
   },
@@ -241,16 +258,16 @@ const gradDrafts: Draft[] = [
   {
     op: 'selfAttentionGrad',
     id: 'selfAttentionGrad(known)',
-    // Probabilities are 1/2, keys 1 and -1, values 8 and 4, gradients 1 and 2. Then dP - rowsum(P dP)
-    // is (2, -2) and (4, -4), dS half of that, and dq = dS k = 2 and 4. With queries of zero dk = 0.
+    // Probabilities are 1/2, keys 3 and -1, values 8 and 4, gradients 1 and 2. Then dP - rowsum(P dP)
+    // is (2, -2) and (4, -4), dS half of that, and dq = dS k = 4 and 8. With queries of zero dk = 0.
     trial: () => ({
-      inputs: [floats([1, 2, 3], [0, 1, 8, 0, -1, 4]), floats([1, 2, 1], [1, 2])],
+      inputs: [floats([1, 2, 3], [0, 3, 8, 0, -1, 4]), floats([1, 2, 1], [1, 2])],
       run: (ops, inputs) => ops.composed(selfAttentionGradOp, inputs, { heads: 1 }),
       expected: () => [
         {
           shape: [1, 2, 3],
           dtype: 'float32',
-          values: Float64Array.of(2, 0, 1.5, 4, 0, 1.5),
+          values: Float64Array.of(4, 0, 1.5, 8, 0, 1.5),
           compare: equal,
         },
       ],
@@ -271,6 +288,12 @@ const gradDrafts: Draft[] = [
     id: 'selfAttentionGrad(large)',
     trial: (rng) =>
       gradTrial(large(rng, LARGE), gaussian(rng, outShape(LARGE)), LARGE, 'arbitrary'),
+  },
+  {
+    op: 'selfAttentionGrad',
+    id: 'selfAttentionGrad(rising)',
+    trial: (rng) =>
+      gradTrial(rising(rng, RISING), gaussian(rng, outShape(RISING)), RISING, 'gaussian'),
   },
   {
     op: 'selfAttentionGrad',
