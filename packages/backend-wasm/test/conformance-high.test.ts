@@ -10,6 +10,7 @@ const BLOCK_BYTES = 2.5 * 2 ** 30;
 if (freemem() > 2 ** 29) {
   defineConformance({
     name: 'wasm, every tensor above 2 GiB',
+    numRuns: 5,
     tier: 'f32',
     async create() {
       const backend = await createWasmBackend({ threads: 2, relaxed: false });
