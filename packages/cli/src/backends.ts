@@ -30,6 +30,13 @@ export function createRegistry(): BackendRegistry {
     },
   });
   registry.register({
+    id: 'gpujs',
+    description: 'gpu.js in WebGL without a window; needs gpu.js, gl and on Linux a display',
+    priority: 5,
+    create: async () =>
+      (await import('@vq4dit/backend-gpujs')).createHeadlessGpujsBackend({ id: 'gpujs' }),
+  });
+  registry.register({
     id: 'reference',
     description: 'The definition of every operation, in float64; slow, for checking',
     priority: -1,

@@ -218,7 +218,10 @@ describe('quantize --method vq4dit', () => {
 
   it('a backend that is not there, or not a GPU, is an error before any work', async () => {
     const job = ['quantize', TINY, at('bad/gpu')];
-    await fail([...job, '--backend', 'cuda'], /"cuda"; registered: tfjs-wasm, tfjs-cpu, reference/);
+    await fail(
+      [...job, '--backend', 'cuda'],
+      /"cuda"; registered: wasm, tfjs-wasm, tfjs-cpu, gpujs, reference/,
+    );
     await fail(
       [...job, '--method', 'vq', '--require-gpu'],
       /tfjs-wasm: runs on .*WebAssembly.* not a GPU.*tfjs-cpu: runs on .*JavaScript.* not a GPU/,

@@ -28,7 +28,11 @@ export interface RunOptions {
 }
 
 export function start(args: readonly string[], { cwd }: RunOptions = {}): Run {
-  const child = spawn(process.execPath, [PROGRAM, ...args], cwd ? { cwd } : {});
+  const child = spawn(process.execPath, [PROGRAM, ...args], {
+    ...(cwd && { cwd }),
+    // The same backends on every machine: without a display WebGL does not start.
+    env: { ...process.env, DISPLAY: '' },
+  });
   child.stdin.end();
   let [stdout, stderr] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
