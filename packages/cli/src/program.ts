@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { decodeCommand } from './commands/decode.ts';
 import { demoCommand } from './commands/demo.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { imagesCommand } from './commands/images.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { quantizeCommand } from './commands/quantize.ts';
 import { sampleCommand } from './commands/sample.ts';
@@ -33,6 +34,7 @@ A first run:
   const commands = [
     quantizeCommand(),
     sampleCommand(),
+    imagesCommand(),
     decodeCommand(),
     inspectCommand(),
     verifyCommand(),

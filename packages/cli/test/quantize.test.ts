@@ -164,7 +164,7 @@ describe('quantize --method vq4dit', () => {
       succeed(['quantize', TINY, at(name), ...CALIBRATE, '--seed', seed]);
     const [first] = await Promise.all([run('cal-a', '7'), run('cal-b', '7')]);
     await run('cal-c', '8');
-    expect(first.stderr).toMatch(/^Backend: tfjs-wasm \(/m);
+    expect(first.stderr).toMatch(/^Backend: wasm \(/m);
     expect(first.stderr).toContain('Calibration 6/6');
     expect(first.stderr).toContain('hard 10/10');
     expect(await sameFolders(at('cal-a'), at('cal-b'))).toBe(true);

@@ -239,11 +239,17 @@ describe('latents and their image decoder', () => {
     expect(file.entry('latents').shape).toEqual([3, 4, 8, 8]);
     expect(file.metadata.labels).toBe('[1,2,9]');
     await file.close();
+    const flagsAgain = ['--vae', VAE, '--scale', '1', '--out', at('again.png')];
+    const later = await json<{ labels: number[] }>(['images', at('z.safetensors'), ...flagsAgain]);
+    expect(later.labels).toEqual([1, 2, 9]);
+    const again = decodePng(await readFile(at('again.png')));
+    // The device sums in an order that depends on where its buffers lie; a byte may differ by 1.
+    expect(again.data.every((value, i) => Math.abs(value - data[i]!) <= 1)).toBe(true);
   });
 
   it('are found in the folder of a pipeline', async () => {
     const pipeline = await writeModel(at('pipeline'), { ...PICTURE_CONFIG, inChannels: 4 });
-    await fail(['sample', pipeline, '--out', at('p.png')], /bring|--vae <file or folder>/);
+    await fail(['sample', pipeline, '--out', at('p.png')], /--vae <file or folder>/);
     await mkdir(join(pipeline, 'vae'));
     await copyFile(VAE, join(pipeline, 'vae', 'diffusion_pytorch_model.safetensors'));
     const flags = ['--labels', '0', '--steps', '1'];
@@ -283,7 +289,7 @@ describe('quantized layers', () => {
 
 describe('what cannot be drawn is said before anything is drawn', () => {
   it.each([
-    ['latents as a picture', [TINY], /latents of 4 channels.*sd-vae-ft-ema or -mse\), or write/],
+    ['latents as a picture', [TINY], /Latents of 4 channels.*sd-vae-ft-ema or -mse\), or write/],
     ['what is no decoder', [TINY, '--vae', TINY], /no tensor decoder\.conv_in\.weight/],
     ['a decoder that is missing', [TINY, '--vae', 'nowhere'], /nowhere: there is no such file/],
     [
@@ -323,6 +329,20 @@ describe('what cannot be drawn is said before anything is drawn', () => {
     await fail(['sample', model, '--out', at('folder.png')], /there is a folder of that name/);
     const own = join(model, 'model.safetensors');
     await fail(['sample', model, '--out', own], /would destroy it/);
+  });
+
+  it('latents that are none', async () => {
+    const samples = at('samples.safetensors');
+    await succeed(['sample', TINY, '--out', samples, '--steps', '1', '--labels', '1']);
+    const flags = ['--vae', VAE, '--out', at('no.png')];
+    await fail(['images', samples, ...flags], /no latents of vq4dit sample --latents/);
+    await fail(['images', model, ...flags], /this is a folder/);
+    const latents = at('l.safetensors');
+    await succeed(['sample', TINY, '--latents', latents, '--steps', '1', '--labels', '1']);
+    await fail(['images', latents, '--out', at('no.png')], /Latents of 4 channels.*--vae/);
+    await fail(['images', latents, ...flags.slice(0, 2), '--out', latents], /would destroy it/);
+    await fail(['images', latents], /nothing would be written/, { code: 2 });
+    expect(existsSync(at('no.png'))).toBe(false);
   });
 
   it('guidance of a model without a null label', async () => {

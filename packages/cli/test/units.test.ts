@@ -262,9 +262,9 @@ describe('what is usual', () => {
 
   it('as a batch takes no more memory for a larger model', () => {
     expect(defaultBatch(PICTURE_CONFIG, true)).toBe(20);
-    // 256 tokens of 4608 values, twice: 9.4 MB an image of at most 64 MiB.
-    expect(defaultBatch(ditPreset('DiT-XL/2'), true)).toBe(7);
-    expect(defaultBatch(ditPreset('DiT-XL/2'), false)).toBe(14);
+    // 256 tokens of 4608 values, twice: 9.4 MB an image of at most 32 MiB.
+    expect(defaultBatch(ditPreset('DiT-XL/2'), true)).toBe(3);
+    expect(defaultBatch(ditPreset('DiT-XL/2'), false)).toBe(7);
     expect(defaultBatch(ditPreset('DiT-XL/2', 512), true)).toBe(1);
     expect(defaultBatch(ditPreset('DiT-XL/2', 1024), true)).toBe(1);
   });
@@ -272,7 +272,7 @@ describe('what is usual', () => {
 
 describe('files of single images', () => {
   it('are named by number, label and class, and by model where there are several', () => {
-    const names = ['tench', undefined, 'Ankle boot', "jack-o'-lantern"];
+    const names = ['tench', null, 'Ankle boot', "jack-o'-lantern"];
     expect(imageFiles(1, [0, 5, 3, 607], names)).toEqual([
       ...['0-0-tench.png', '1-5.png', '2-3-ankle-boot.png', '3-607-jack-o-lantern.png'],
     ]);
@@ -281,7 +281,7 @@ describe('files of single images', () => {
       ...['model1-0-1-coat.png', 'model1-1-1-coat.png'],
       ...['model2-0-1-coat.png', 'model2-1-1-coat.png'],
     ]);
-    const many = imageFiles(1, new Array(11).fill(2), []);
+    const many = imageFiles(1, new Array(11).fill(2), new Array(11).fill(null));
     expect([many[0], many[10]]).toEqual(['00-2.png', '10-2.png']);
     expect(new Set(many).size).toBe(11);
   });

@@ -2,7 +2,7 @@ import { type ModelFile, openModel, type VaeFile } from '@vq4dit/checkpoint';
 import { ArgumentError } from '@vq4dit/core';
 import { Command, Option } from 'commander';
 import { type CommandContext, withContext } from '../context.ts';
-import { checkNoInput, checkOutputFile, checkOutputFolder } from '../output.ts';
+import { checkOutputFile } from '../output.ts';
 import { classNamesOf, shortName } from '../sample/class-names.ts';
 import { isLatent, sampleDefaults } from '../sample/defaults.ts';
 import { checkComparable } from '../sample/draw.ts';
@@ -14,16 +14,19 @@ import {
 } from '../sample/draw-models.ts';
 import { decodeLatents, openImageDecoder } from '../sample/image-decoder.ts';
 import { parseLabels } from '../sample/labels.ts';
-import { imageFiles, writeFiles, writeGrid, writeValues } from '../sample/write-images.ts';
+import { writeLatents } from '../sample/latents-file.ts';
+import {
+  checkPictureOutput,
+  legend,
+  type PictureFlags,
+  pictureOptions,
+  writePictures,
+} from '../sample/picture-output.ts';
 import { integer, number } from '../terminal/parse.ts';
 import { formatSeconds } from '../terminal/reporter.ts';
 
-interface SampleFlags {
-  out?: string;
-  images?: string;
+interface SampleFlags extends PictureFlags {
   latents?: string;
-  vae?: string;
-  tile?: number;
   config?: string;
   labels?: string;
   perLabel: number;
@@ -32,13 +35,12 @@ interface SampleFlags {
   method: 'ddpm' | 'ddim';
   eta: number;
   batch?: number;
-  scale?: number;
   seed: number;
   weights?: WeightForm;
 }
 
 export function sampleCommand(): Command {
-  return new Command('sample')
+  const command = new Command('sample')
     .summary('draw images with one model, or with several from the same noise')
     .description(
       'Draws images and writes them as one PNG grid. With one model each label has a row (four ' +
@@ -46,16 +48,9 @@ export function sampleCommand(): Command {
         'columns show the same noise and label. The defaults for models of ImageNet latents are ' +
         'those of the original program.',
     )
-    .argument('<model...>', 'checkpoints or quantized artefacts')
-    .option('--out <file>', 'a .png grid, or .safetensors for the raw values [N, C, H, W]')
-    .option('--images <folder>', 'every image as a PNG file of its own')
-    .option('--vae <path>', 'image decoder for latents: a file or a folder, e.g. sd-vae-ft-ema')
-    .option('--latents <file>', 'a .safetensors for the latents, before they are decoded')
-    .option(
-      '--tile <n>',
-      'decode latents larger than n x n in tiles: less memory, slightly other images (default: 64)',
-      integer(8),
-    )
+    .argument('<model...>', 'checkpoints or quantized artefacts');
+  return pictureOptions(command)
+    .option('--latents <file>', 'a .safetensors for the latents; see images')
     .option('--config <file>', "JSON with the DiT's arguments, for checkpoints that have none")
     .option(
       '--labels <list>',
@@ -79,7 +74,6 @@ export function sampleCommand(): Command {
       'images computed at once (default: what takes little memory)',
       integer(1),
     )
-    .option('--scale <n>', 'enlarge pixels (default: 1, or 3 for small pictures)', integer(1, 64))
     .option('--seed <n>', 'seed of the noise', integer(0), 0)
     .addOption(
       new Option(
@@ -122,37 +116,31 @@ async function sampleModels(
     const chosen = parseLabels(flags.labels, config, classNames, defaults.labels);
     const labels = chosen.flatMap((label) => new Array<number>(flags.perLabel).fill(label));
     const names = classNamesOf(config, classNames);
-    const classes = labels.map((label) => names && shortName(names[label]!));
-    vae = await decoderFor(files, flags);
-    const imageNames = imageFiles(files.length, labels, classes);
-    await checkOutputs(flags, [...files, ...(vae ? [vae] : [])], imageNames);
+    const classes = labels.map((label) => (names ? shortName(names[label]!) : null));
+    const pictured = { models: paths, labels, classes, perLabel: flags.perLabel };
+    vae = await decoderFor(files[0]!, flags);
+    const inputs = [...files, ...(vae ? [vae] : [])].flatMap((file) => file.files);
+    await checkPictureOutput(flags, pictured, inputs);
+    if (flags.latents !== undefined) await checkOutputFile(flags.latents, inputs);
 
-    const { steps = defaults.steps, cfg = defaults.cfgScale } = flags;
+    const { steps = defaults.steps, cfg = defaults.cfgScale, out, images: folder, latents } = flags;
     const drawn = await drawModels(context, files, { ...flags, labels, steps, cfg });
     // Before they are decoded, so that hours of sampling are not lost with the decoding.
-    const metadata = { models: JSON.stringify(paths), labels: JSON.stringify(labels) };
-    if (flags.latents) await writeValues(flags.latents, 'latents', drawn, metadata);
+    if (latents !== undefined) await writeLatents(latents, { rows: drawn, ...pictured });
     const images = vae ? await decodeLatents(context, vae, drawn, flags.tile) : drawn;
-    await writeImages(flags, images, imageNames, defaults.scale, metadata);
+    await writePictures(flags, images, pictured, defaults.scale);
     const seconds = (performance.now() - started) / 1000;
-    const { out, images: folder, latents } = flags;
-    const written = [out, folder, latents].filter((path) => path !== undefined);
     const report = { out, images: folder, latents, models: paths, vae: vae?.path, labels, classes };
-    context.reporter.result({ ...report, steps, cfg, seconds }, () =>
-      [
-        `Wrote ${written.join(', ')} in ${formatSeconds(seconds)}.`,
-        ...legend(paths, labels, classes),
-      ].join('\n'),
-    );
+    context.reporter.result({ ...report, steps, cfg, seconds }, () => {
+      const written = [out, folder, latents].filter((path) => path !== undefined).join(', ');
+      return [`Wrote ${written} in ${formatSeconds(seconds)}.`, ...legend(pictured)].join('\n');
+    });
   } finally {
     await Promise.all([...files, ...(vae ? [vae] : [])].map((file) => file.close()));
   }
 }
 
-function checkFlags({ out, latents, method, eta }: SampleFlags): void {
-  if (out !== undefined && !/\.(png|safetensors)$/.test(out)) {
-    throw new ArgumentError(`--out ${out}: the name must end in .png or .safetensors.`);
-  }
+function checkFlags({ latents, method, eta }: SampleFlags): void {
   if (latents !== undefined && !latents.endsWith('.safetensors')) {
     throw new ArgumentError(`--latents ${latents}: the name must end in .safetensors.`);
   }
@@ -163,56 +151,17 @@ function checkFlags({ out, latents, method, eta }: SampleFlags): void {
 
 /** The image decoder, where one is needed or asked for. */
 async function decoderFor(
-  files: readonly ModelFile[],
-  flags: SampleFlags,
+  { config, path }: ModelFile,
+  { out, images, latents, vae }: SampleFlags,
 ): Promise<VaeFile | undefined> {
-  const { config, path } = files[0]!;
-  if (!isLatent(config)) {
-    const flag = flags.vae !== undefined ? '--vae' : flags.latents !== undefined && '--latents';
-    if (!flag) return undefined;
-    throw new ArgumentError(
-      `${flag}: ${path} draws pictures of ${config.inChannels} channels, not latents; leave it out.`,
-    );
+  if (isLatent(config)) {
+    const pictures = images !== undefined || (out?.endsWith('.png') ?? false);
+    if (!pictures && vae === undefined) return undefined;
+    return openImageDecoder(vae, path, config.inChannels);
   }
-  const pictures = flags.images !== undefined || (flags.out?.endsWith('.png') ?? false);
-  if (!pictures && flags.vae === undefined) return undefined;
-  return openImageDecoder(flags.vae, path, config.inChannels);
-}
-
-async function checkOutputs(
-  flags: SampleFlags,
-  inputs: readonly { readonly files: readonly string[] }[],
-  imageNames: readonly string[],
-): Promise<void> {
-  const files = inputs.flatMap((input) => input.files);
-  for (const file of [flags.out, flags.latents]) {
-    if (file !== undefined) await checkOutputFile(file, files);
-  }
-  if (flags.images === undefined) return;
-  await checkNoInput(flags.images, files);
-  await checkOutputFolder(flags.images, imageNames, files);
-}
-
-async function writeImages(
-  { out, images: folder, perLabel, scale: asked }: SampleFlags,
-  images: Parameters<typeof writeGrid>[1],
-  imageNames: readonly string[],
-  usualScale: number,
-  metadata: Readonly<Record<string, string>>,
-): Promise<void> {
-  const scale = asked ?? usualScale;
-  if (out?.endsWith('.png')) await writeGrid(out, images, perLabel, scale);
-  else if (out !== undefined) await writeValues(out, 'samples', images, metadata);
-  if (folder !== undefined) await writeFiles(folder, images, imageNames, scale);
-}
-
-function legend(
-  paths: readonly string[],
-  labels: readonly number[],
-  classes: readonly (string | undefined)[],
-): string[] {
-  const lines = labels.map((label, i) => `${label}${classes[i] ? ` ${classes[i]}` : ''}`);
-  const drawn = `Labels: ${[...new Set(lines)].join(', ')}.`;
-  if (paths.length === 1) return [drawn];
-  return ['Rows, from the top:', ...paths.map((path, i) => `  ${i + 1}. ${path}`), drawn];
+  const flag = vae !== undefined ? '--vae' : latents !== undefined && '--latents';
+  if (!flag) return undefined;
+  throw new ArgumentError(
+    `${flag}: ${path} draws pictures of ${config.inChannels} channels, not latents; leave it out.`,
+  );
 }

@@ -37,7 +37,7 @@ export function sampleDefaults(config: DiTConfig): SampleDefaults {
 }
 
 /** Bytes of the widest activation of a batch; a few of this size are alive at once. */
-const ACTIVATION_BYTES = 64 << 20;
+const ACTIVATION_BYTES = 32 << 20;
 const MOST_IMAGES = 20;
 
 /** Images computed at once, so that the memory for activations does not grow with the model. */

@@ -5,13 +5,13 @@ import type { CommandContext } from '../context.ts';
 import type { ImageBatch } from './grid.ts';
 
 const WHAT_TO_BRING =
-  'give the image decoder that it was trained with, --vae <file or folder> (for the published models stabilityai/sd-vae-ft-ema or -mse), or write the latents with --latents latents.safetensors';
+  'give the image decoder that the model was trained with: --vae <file or folder> (for the published models stabilityai/sd-vae-ft-ema or -mse)';
 
 /**
  * Opens the image decoder for a model's latents and checks it, long before it is used.
  *
  * @param path what `--vae` says
- * @param model where the model is; a pipeline's folder holds its decoder as well
+ * @param model where the model is, if there is one; a pipeline's folder holds its decoder as well
  * @param channels of the latents
  * @throws ArgumentError where there is none, or one for other latents
  */
@@ -22,8 +22,9 @@ export async function openImageDecoder(
 ): Promise<VaeFile> {
   const found = path ?? (model === undefined ? undefined : await pipelineVae(model));
   if (found === undefined) {
+    const instead = model === undefined ? '' : ', or write --latents latents.safetensors instead';
     throw new ArgumentError(
-      `This model draws latents of ${channels} channels, which are not pictures yet; ${WHAT_TO_BRING}.`,
+      `Latents of ${channels} channels are not pictures yet; ${WHAT_TO_BRING}${instead}.`,
     );
   }
   const file = await openVae(found);

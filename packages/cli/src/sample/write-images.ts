@@ -1,10 +1,5 @@
 import { join } from 'node:path';
-import {
-  type TensorToWrite,
-  writeFileAtomic,
-  writeFolderAtomic,
-  writeSafetensors,
-} from '@vq4dit/checkpoint';
+import { type TensorToWrite, writeFileAtomic, writeFolderAtomic } from '@vq4dit/checkpoint';
 import { encodeGrid, type ImageBatch } from './grid.ts';
 
 /** How many images stand in a row of the grid where each has a label of its own. */
@@ -25,29 +20,21 @@ export async function writeGrid(
   await writeFileAtomic(path, [encodeGrid(layout, scale)]);
 }
 
-/** Writes raw values as `<name>`, or as `<name>.<i>` for several models. */
-export async function writeValues(
-  path: string,
-  name: string,
-  rows: readonly ImageBatch[],
-  metadata: Readonly<Record<string, string>>,
-): Promise<void> {
-  const tensors = rows.map(
-    ({ values, shape }, i): TensorToWrite => ({
-      name: rows.length === 1 ? name : `${name}.${i}`,
-      dtype: 'F32',
-      shape: [...shape],
-      data: () => new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
-    }),
-  );
-  await writeSafetensors(path, tensors, metadata);
+/** Batches as `<name>`, or as `<name>.<i>` where there are several. */
+export function namedTensors(name: string, rows: readonly ImageBatch[]): TensorToWrite[] {
+  return rows.map(({ values, shape }, i) => ({
+    name: rows.length === 1 ? name : `${name}.${i}`,
+    dtype: 'F32',
+    shape: [...shape],
+    data: () => new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
+  }));
 }
 
 /** Names of the files of {@link writeFiles}: the number of the image, its label, the label's name. */
 export function imageFiles(
   models: number,
   labels: readonly number[],
-  names: readonly (string | undefined)[],
+  names: readonly (string | null)[],
 ): string[] {
   const digits = String(models * labels.length - 1).length;
   return Array.from({ length: models * labels.length }, (_, i) => {
