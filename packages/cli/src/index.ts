@@ -11,5 +11,5 @@ export {
 export { type QuantizeJob, type QuantizeResult, runQuantize } from './quantize/run.ts';
 export { type DrawOptions, draw } from './sample/draw.ts';
 export { encodeGrid, type ImageBatch } from './sample/grid.ts';
-export { interruptSignal } from './terminal/interrupt.ts';
+export { type Interrupt, interruptSignal } from './terminal/interrupt.ts';
 export { formatSeconds } from './terminal/reporter.ts';

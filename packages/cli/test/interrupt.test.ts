@@ -89,7 +89,7 @@ describe('a run that is stopped', () => {
   });
 
   it('does not go on with the calibration on another backend', async () => {
-    const message = /began on backend tfjs-wasm; go on with --backend tfjs-wasm/;
+    const message = /began on backend wasm; go on with --backend wasm/;
     await fail([...job, '--backend', 'tfjs-cpu'], message, { notes: true });
   });
 

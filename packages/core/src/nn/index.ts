@@ -3,6 +3,7 @@ export { adamwOp, adamwStep } from './adamw.ts';
 export { attention } from './attention.ts';
 export { layerNorm, layerNormOp } from './layer-norm.ts';
 export {
+  type LinearAttrs,
   type LinearOptions,
   type LinearWeight,
   linear,

@@ -20,15 +20,20 @@ export interface LinearOptions {
   readonly gated?: { readonly gate: Tensor; readonly residual: Tensor };
 }
 
-interface Attrs {
+/** What a linear layer consists of beside its inputs. */
+export interface LinearAttrs {
+  /** Applied to the product with its bias. */
   readonly activation: Activation;
+  /** Whether a bias follows the weight among the inputs. */
   readonly hasBias: boolean;
+  /** Whether gate and residual are the last inputs. */
   readonly gated: boolean;
+  /** The weight, where it is not a plain matrix. */
   readonly packed?: PackedWeight;
 }
 
 /** Inputs: x, the weight's one or two tensors, then bias, gate and residual where there are any. */
-function named<T>(inputs: readonly T[], { hasBias, gated, packed }: Attrs) {
+function named<T>(inputs: readonly T[], { hasBias, gated, packed }: LinearAttrs) {
   const rest = inputs.slice(packed ? (packed.deviceCodes ? 3 : 2) : 2);
   return {
     x: inputs[0]!,
@@ -40,7 +45,7 @@ function named<T>(inputs: readonly T[], { hasBias, gated, packed }: Attrs) {
   };
 }
 
-function outputs(shapes: readonly Shape[], attrs: Attrs): readonly OutputSpec[] {
+function outputs(shapes: readonly Shape[], attrs: LinearAttrs): readonly OutputSpec[] {
   const { x, weight: given, bias, gate, residual } = named(shapes, attrs);
   const weight = attrs.packed?.shape ?? given;
   const shape = [...x.slice(0, -1), weight[0]!];
@@ -77,7 +82,7 @@ function finish(ops: TensorOps, y: Tensor, options: LinearOptions): Tensor {
   return ops.add(residual, ops.reshape(scaled, residual.shape));
 }
 
-function compose(ops: TensorOps, inputs: readonly Tensor[], attrs: Attrs): Tensor[] {
+function compose(ops: TensorOps, inputs: readonly Tensor[], attrs: LinearAttrs): Tensor[] {
   const { x, weight: given, bias, gate, residual } = named(inputs, attrs);
   if (attrs.packed?.deviceCodes) {
     throw new UnsupportedOpError(
@@ -95,7 +100,7 @@ function compose(ops: TensorOps, inputs: readonly Tensor[], attrs: Attrs): Tenso
 function fused(
   kernels: { linear(x: KernelTensor, weight: never, epilogue: LinearEpilogue): unknown },
   inputs: readonly KernelTensor[],
-  attrs: Attrs,
+  attrs: LinearAttrs,
 ): unknown[] {
   const { x, weight, codes, bias, gate, residual } = named(inputs, attrs);
   const asMatrix = (t: KernelTensor) => ({ ...t, shape: rowsOf(t.shape) });
@@ -123,7 +128,7 @@ function rowsOf(shape: Shape): Shape {
 }
 
 /** The composed operation behind {@link linear}; only its plain form is ever recorded. */
-export const linearOp: ComposedOp<Attrs> = {
+export const linearOp: ComposedOp<LinearAttrs> = {
   name: 'linear',
   outputs,
   compose,
@@ -145,7 +150,7 @@ export const linearOp: ComposedOp<Attrs> = {
 };
 
 /** The same for packed weights, which cannot be trained. */
-export const packedLinearOp: ComposedOp<Attrs> = {
+export const packedLinearOp: ComposedOp<LinearAttrs> = {
   name: 'linear',
   dtypes: ['float32', 'float32', 'int32'],
   outputs,
@@ -175,19 +180,26 @@ export function linear(
     return ops.scope((s) => {
       const matrix = dense ?? (weight as PackedWeight).decode(s);
       const inputs = bias ? [x, matrix, bias] : [x, matrix];
-      const attrs: Attrs = { activation: 'none', hasBias: bias !== undefined, gated: false };
+      const attrs: LinearAttrs = { activation: 'none', hasBias: bias !== undefined, gated: false };
       const [y] = s.composed(linearOp, inputs, attrs);
       return finish(s, y!, { activation, ...(gated && { gated }) });
     });
   }
-  const attrs: Attrs = { activation, hasBias: bias !== undefined, gated: gated !== undefined };
+  const attrs: LinearAttrs = {
+    activation,
+    hasBias: bias !== undefined,
+    gated: gated !== undefined,
+  };
   if (dense) return ops.composed(linearOp, [x, dense, ...extra], attrs)[0]!;
   const packed = weight as PackedWeight;
   const { codebook, deviceCodes } = packed;
   const parts = deviceCodes ? [codebook, deviceCodes] : [codebook];
   // dtypes name the third input as int32: without device codes it is a float32 vector or missing.
   const op = deviceCodes ? packedLinearOp : { ...packedLinearOp, dtypes: undefined };
-  return ops.composed(op as ComposedOp<Attrs>, [x, ...parts, ...extra], { ...attrs, packed })[0]!;
+  return ops.composed(op as ComposedOp<LinearAttrs>, [x, ...parts, ...extra], {
+    ...attrs,
+    packed,
+  })[0]!;
 }
 
 /** Mean of the squared differences, over everything -> shape []. */

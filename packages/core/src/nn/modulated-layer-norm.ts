@@ -6,10 +6,6 @@ import { formatShape, type Shape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { layerNorm, layerNormOp } from './layer-norm.ts';
 
-interface Attrs {
-  readonly epsilon: number;
-}
-
 function checkShapes(name: string, x: Shape, ...vectors: readonly Shape[]): void {
   const [n, , d] = x;
   const fits = (v: Shape) => v.length === 2 && v[0] === n && v[1] === d;
@@ -29,7 +25,7 @@ function composeModulation(ops: TensorOps, x: Tensor, shift: Tensor, scale: Tens
 }
 
 /** The composed operation behind {@link modulatedLayerNorm}. */
-export const modulatedLayerNormOp: ComposedOp<Attrs> = {
+export const modulatedLayerNormOp: ComposedOp<{ epsilon: number }> = {
   name: 'modulatedLayerNorm',
   outputs([x, shift, scale]) {
     checkShapes('modulatedLayerNorm', x!, shift!, scale!);
@@ -56,7 +52,7 @@ export const modulatedLayerNormOp: ComposedOp<Attrs> = {
 };
 
 /** Gradients of {@link modulatedLayerNorm} for x, shift and scale, given (x, scale, grad). */
-export const modulatedLayerNormGradOp: ComposedOp<Attrs> = {
+export const modulatedLayerNormGradOp: ComposedOp<{ epsilon: number }> = {
   name: 'modulatedLayerNormGrad',
   outputs([x, scale, grad]) {
     checkShapes('modulatedLayerNormGrad', x!, scale!);
