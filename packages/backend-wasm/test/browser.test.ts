@@ -1,9 +1,13 @@
 import { type Browser, chromium, type Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { createWasmBackend } from '../src/index.ts';
 import { findChromium } from './browser/chromium.ts';
 import type { functions } from './browser/page.ts';
 import { type PageServer, servePage } from './browser/serve.ts';
+import { checksumsOf } from './support/bits.ts';
+import { allowRelaxedSimd } from './support/relaxed.ts';
 
+allowRelaxedSimd();
 const executablePath = findChromium();
 
 describe.skipIf(executablePath === undefined)('in Chromium', () => {
@@ -75,6 +79,18 @@ describe.skipIf(executablePath === undefined)('in Chromium', () => {
     expect(report).toMatchObject({ bad: [], problems: [] });
   }, 120_000);
 
+  it.each([
+    ['simd128', false],
+    ['relaxed SIMD', true],
+  ])('computes the same bits as Node, with %s', async (_, relaxed) => {
+    const backend = await createWasmBackend({ threads: 1, relaxed });
+    expect(backend.engine.relaxed).toBe(relaxed);
+    const expected = await checksumsOf(backend, 4);
+    await backend.close();
+    expect(Object.keys(expected).length).toBeGreaterThan(30);
+    expect(await call(['isolated'], 'checksums', { threads: 2, relaxed }, 4)).toEqual(expected);
+  });
+
   it('has as many threads as the machine by default', async () => {
     const info = await call(['isolated'], 'start', {});
     expect(info).toMatchObject({
@@ -110,5 +126,33 @@ describe.skipIf(executablePath === undefined)('in Chromium', () => {
   ])('says which thread failed when a kernel %s, now and later', async (_, what, message) => {
     const errors = await call(['isolated'], 'fail', what);
     expect(errors).toEqual([expect.stringMatching(message), expect.stringMatching(message)]);
+  });
+});
+
+describe('where there is no browser', () => {
+  const none = () => false;
+
+  afterEach(() => {
+    vi.unstubAllEnvs();
+    vi.restoreAllMocks();
+  });
+
+  it('the tests are not run, and say so and what to do', () => {
+    vi.stubEnv('VQ4DIT_CHROMIUM', '');
+    vi.stubEnv('VQ4DIT_REQUIRE_BROWSER', '');
+    const warn = vi.spyOn(console, 'warn').mockReturnValue();
+    expect(findChromium(none)).toBeUndefined();
+    expect(warn).toHaveBeenCalledWith(expect.stringMatching(/NOT RUN.*install Chromium/));
+  });
+
+  it('VQ4DIT_REQUIRE_BROWSER=1 makes that a failure', () => {
+    vi.stubEnv('VQ4DIT_CHROMIUM', '');
+    vi.stubEnv('VQ4DIT_REQUIRE_BROWSER', '1');
+    expect(() => findChromium(none)).toThrow(/no browser.*VQ4DIT_CHROMIUM/);
+  });
+
+  it('a VQ4DIT_CHROMIUM that names nothing is a failure', () => {
+    vi.stubEnv('VQ4DIT_CHROMIUM', '/no/such/browser');
+    expect(() => findChromium(none)).toThrow('VQ4DIT_CHROMIUM=/no/such/browser does not exist');
   });
 });

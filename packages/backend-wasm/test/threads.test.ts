@@ -1,25 +1,10 @@
 import { describe, expect, it, vi } from 'vitest';
-import { createWasmBackend, type WasmBackend } from '../src/index.ts';
+import { createWasmBackend } from '../src/index.ts';
+import { bitsOf } from './support/bits.ts';
 import { allowRelaxedSimd } from './support/relaxed.ts';
-import { Inputs, type KernelName, type Outputs, workload } from './support/workload.ts';
+import { Inputs, type KernelName, workload } from './support/workload.ts';
 
 allowRelaxedSimd();
-
-/** The bits of every output of every kernel. */
-async function bitsOf(backend: WasmBackend, scale: number): Promise<Map<string, Int32Array>> {
-  const inputs = new Inputs(backend);
-  const bits = new Map<string, Int32Array>();
-  for (const [name, call] of Object.entries(workload(inputs, scale))) {
-    const outputs: Outputs = call();
-    for (const [i, output] of outputs.entries()) {
-      const values = await backend.read(output);
-      bits.set(`${name}, output ${i}`, new Int32Array(values.buffer));
-      backend.free(output.handle);
-    }
-  }
-  inputs.free();
-  return bits;
-}
 
 describe.each([
   ['simd128', false],

@@ -21,10 +21,10 @@ const HOW =
  * @throws Error if there is none and VQ4DIT_REQUIRE_BROWSER=1 asks for it, or VQ4DIT_CHROMIUM names
  *   a file that is not there
  */
-export function findChromium(): string | undefined {
+export function findChromium(exists = existsSync): string | undefined {
   const named = process.env.VQ4DIT_CHROMIUM;
-  if (named && !existsSync(named)) throw new Error(`VQ4DIT_CHROMIUM=${named} does not exist`);
-  const found = named || PLACES.find((place) => existsSync(place));
+  if (named && !exists(named)) throw new Error(`VQ4DIT_CHROMIUM=${named} does not exist`);
+  const found = named || PLACES.find((place) => exists(place));
   if (found) return found;
   if (process.env.VQ4DIT_REQUIRE_BROWSER === '1') throw new Error(`no browser to test in: ${HOW}`);
   console.warn(`NOT RUN: the wasm backend in a browser, because none was found; ${HOW}.`);

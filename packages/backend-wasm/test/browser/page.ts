@@ -2,6 +2,7 @@
 // data.
 import { type ConformanceOptions, runConformance } from '@vq4dit/conformance';
 import { createWasmBackend, Engine, type EngineOptions } from '../../src/index.ts';
+import { checksumsOf } from '../support/bits.ts';
 
 /** The functions that a test can call on the page. */
 export const functions = {
@@ -21,6 +22,16 @@ export const functions = {
       return { device };
     } catch (error) {
       return { error: String(error) };
+    }
+  },
+
+  /** Checksums of what every kernel computes. */
+  async checksums(options: EngineOptions, scale: number): Promise<Record<string, number>> {
+    const backend = await createWasmBackend(options);
+    try {
+      return await checksumsOf(backend, scale);
+    } finally {
+      await backend.close();
     }
   },
 
