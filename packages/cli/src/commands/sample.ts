@@ -85,8 +85,8 @@ export function sampleCommand(): Command {
       'after',
       `
 Examples:
-  vq4dit sample out/xl-2bit --vae sd-vae-ft-ema --out grid.png
-  vq4dit sample out/xl-2bit --vae sd-vae-ft-ema --labels "golden retriever,88" --images out/dogs
+  vq4dit sample out/xl-2bit --vae sd-vae-ft-mse --out grid.png
+  vq4dit sample out/xl-2bit --vae sd-vae-ft-mse --labels "golden retriever,88" --images out/dogs
   vq4dit sample model.pt out/vq out/vq4dit --out compare.png`,
     )
     .action((models: string[], flags: SampleFlags, command: Command) => {

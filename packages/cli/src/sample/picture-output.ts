@@ -21,7 +21,7 @@ export function pictureOptions(command: Command): Command {
     .option('--out <file>', 'a .png grid, or .safetensors for the raw values [N, C, H, W]')
     .option('--images <folder>', 'every image as a PNG file of its own')
     .option('--scale <n>', 'enlarge pixels (default: 1, or 3 for small pictures)', integer(1, 64))
-    .option('--vae <path>', 'image decoder for latents: a file or a folder, e.g. sd-vae-ft-ema')
+    .option('--vae <path>', 'image decoder for latents: a file or a folder, e.g. sd-vae-ft-mse')
     .option(
       '--tile <n>',
       'decode latents larger than n x n in tiles: less memory, slightly other images (default: 64)',
