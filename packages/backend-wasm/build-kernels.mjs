@@ -48,13 +48,13 @@ async function buildAll() {
     const path = join(target, `${build.name}.ts`);
     if (isCurrent(path, kernelHash)) continue;
     const base64 = Buffer.from(await compile(texts, build)).toString('base64');
-    write(path, kernelHash, `export const base64 =\n  '${base64}';\n`);
+    write(path, kernelHash, `export const base64: string =\n  '${base64}';\n`);
     built++;
   }
   const path = join(target, 'worker-source.ts');
   if (!isCurrent(path, workerHash)) {
     const source = JSON.stringify(await strip(worker));
-    write(path, workerHash, `export const workerSource =\n  ${source};\n`);
+    write(path, workerHash, `export const workerSource: string =\n  ${source};\n`);
     built++;
   }
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
