@@ -41,16 +41,17 @@ export const LIBRARY: Readonly<Record<string, Signature>> = {
 
 /**
  * Row and column of a texel by exact arithmetic: widths are powers of two and texel numbers below
- * 2^24. NaN: Mesa folds a chain of `<`, `>` and `==` to "never"; other drivers may fold either of the
+ * 2^24. The column is a difference of integers, because compilers add 0.5 to a float32 number of a
+ * texel before they subtract. NaN: Mesa folds a chain of `<`, `>` and `==` to "never"; other drivers may fold either of the
  * two tests here. The device checks once that NaN is found.
  */
 const WEBGL1 = `
 bool isNan(float x) { return x != x || !(abs(x) >= 0.0); }
 float nanOf(float x) { return (x - x) / (x - x); }
 vec4 texel(sampler2D t, ivec2 size, ivec3 dim, int i) {
-  float w = float(size.x);
-  float y = floor(float(i) / w);
-  return texture2D(t, vec2((float(i) - y * w + 0.5) / w, (y + 0.5) / float(size.y)));
+  int y = int(floor(float(i) / float(size.x)));
+  vec2 cell = vec2(float(i - y * size.x), float(y)) + 0.5;
+  return texture2D(t, cell / vec2(size));
 }
 `;
 

@@ -32,38 +32,32 @@ describe.skipIf(!executablePath || !gpuJs)('in Chromium', () => {
   const scripts = gpuJs ? [browserBuild(gpuJs)] : [];
   const seed = Number(process.env.VQ4DIT_TEST_SEED ?? 20240817);
 
+  /** Calls one of the functions of browser/page.ts on a fresh page. */
+  const call = <Name extends keyof typeof functions>(
+    name: Name,
+    ...args: Parameters<(typeof functions)[Name]>
+  ) => callOnPage<typeof functions, Name>(browser, server.url(), scripts, name, ...args);
+
   it('passes the conformance table in WebGL 2', async () => {
-    const report = await callOnPage<typeof functions, 'conformance'>(
-      browser,
-      server.url(),
-      scripts,
-      'conformance',
-      { seed, numRuns: 5, flushesDenormals: true },
-    );
+    const report = await call('conformance', { seed, numRuns: 5, flushesDenormals: true });
     console.info(report.device, report.counts);
     expect(report.device).toContain('WebGL 2 by gpu.js (WebGL2Kernel)');
     expect(report).toMatchObject({ bad: [], problems: [] });
   }, 300_000);
 
+  it('reaches the last element of large tensors', async () => {
+    expect(await call('large')).toEqual([]);
+  }, 120_000);
+
   it('says that the context is lost, whatever is called next', async () => {
-    const errors = await callOnPage<typeof functions, 'loseContext'>(
-      browser,
-      server.url(),
-      scripts,
-      'loseContext',
-    );
+    const errors = await call('loseContext');
     expect(errors).toHaveLength(4);
     for (const error of errors)
       expect(error).toMatch(/DeviceLostError: The WebGL context was lost/);
   }, 60_000);
 
   it('is not available without WebGL 2', async () => {
-    const error = await callOnPage<typeof functions, 'withoutWebGl'>(
-      browser,
-      server.url(),
-      scripts,
-      'withoutWebGl',
-    );
+    const error = await call('withoutWebGl');
     expect(error).toMatch(/BackendUnavailableError: WebGL 2 is not available here/);
   }, 60_000);
 });

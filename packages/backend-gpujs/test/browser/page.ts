@@ -3,6 +3,7 @@
 import { type ConformanceOptions, runConformance } from '@vq4dit/conformance';
 import { TensorOps } from '@vq4dit/core';
 import { createGpujsBackend, type GpuClass } from '../../src/index.ts';
+import { lastOfLarge } from '../support/large.ts';
 
 const create = () => {
   const { GPU } = globalThis as unknown as { GPU: GpuClass };
@@ -16,6 +17,14 @@ export const functions = {
     const report = await runConformance(create, table);
     const bad = report.results.filter(({ status }) => status !== 'passed');
     return { device: report.device, counts: report.counts, problems: report.problems, bad };
+  },
+
+  /** What is wrong at the end of a large tensor. */
+  async large(): Promise<string[]> {
+    const backend = await create();
+    const wrong = await lastOfLarge(new TensorOps(backend));
+    await backend.close();
+    return wrong;
   },
 
   /** Takes the device away in the middle of work, and gives what the next calls say. */
