@@ -25,6 +25,9 @@ export interface PoolOptions {
   readonly stallSeconds: number;
 }
 
+/** The next chunk of a job that nobody may take from yet. */
+const NONE_LEFT = 0x7fffffff;
+
 /** The host sleeps at most so long before it looks whether a thread has failed. */
 const WAIT_MS = 100;
 
@@ -87,12 +90,15 @@ export class Pool {
     // Small enough that threads end together, large enough that taking costs nothing.
     const grain = Math.max(1, Math.floor(chunks / (threads * 8)));
     this.#job = (this.#job + 1) | 0;
+    const ticket = this.#options.control + 4 * CONTROL.ticket;
+    // First the ticket: a thread that has read the old job's number but not yet its words would read
+    // the new job's, and could take the chunks that it has more than the old one.
+    this.#open(ticket, this.#job, NONE_LEFT);
     this.#store(CONTROL.kernel, kernel);
     this.#store(CONTROL.args, args);
     this.#store(CONTROL.chunks, chunks);
     this.#store(CONTROL.grain, grain);
     this.#store(CONTROL.done, 0);
-    const ticket = this.#options.control + 4 * CONTROL.ticket;
     this.#open(ticket, this.#job, 0);
     this.#store(CONTROL.job, this.#job);
     if (this.#load(CONTROL.sleepers) > 0) {
