@@ -19,8 +19,12 @@ const TABLE = {
   gpujs: {
     packages: { 'gpu.js': '2.24.1', gl: '8.1.6' },
     scripts: ['gl'],
-    debian: ['build-essential', 'python3', 'pkg-config', 'libxi-dev', 'libglu1-mesa-dev']
-      .concat(['libglew-dev', 'xvfb', 'xauth', 'libgl1-mesa-dri']),
+    debian: ['build-essential', 'python3', 'pkg-config', 'libxi-dev', 'libglu1-mesa-dev'].concat([
+      'libglew-dev',
+      'xvfb',
+      'xauth',
+      'libgl1-mesa-dri',
+    ]),
     display: true,
     check: `
       const { GPU } = require('gpu.js');
@@ -78,13 +82,20 @@ const program = [process.execPath, '-e', check];
 const [command, ...rest] = virtual ? ['xvfb-run', '-a', ...program] : program;
 const run = spawnSync(command, rest, { cwd: folder, stdio: 'inherit' });
 if (run.status !== 0) fail(`${wanted.join(' and ')} are installed but do not run; see above.`);
-console.log(`Installed in .native/${name}.${virtual ? ' Runs under xvfb-run: no DISPLAY is set.' : ''}`);
+console.log(
+  `Installed in .native/${name}.${virtual ? ' Runs under xvfb-run: no DISPLAY is set.' : ''}`,
+);
 
 /** Where dpkg knows them all, npm's build does not fail after minutes for want of a header. */
 function requireDebianPackages(needed) {
-  const query = spawnSync('dpkg-query', ['-W', '-f', '${Package} ${db:Status-Status}\n', ...needed], {
-    encoding: 'utf8',
-  });
+  const query = spawnSync(
+    'dpkg-query',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query fills these in.
+    ['-W', '-f', '${Package} ${db:Status-Status}\n', ...needed],
+    {
+      encoding: 'utf8',
+    },
+  );
   if (query.error) return;
   const installed = query.stdout.split('\n').filter((line) => line.endsWith(' installed'));
   const missing = needed.filter((id) => !installed.includes(`${id} installed`));
@@ -100,7 +111,8 @@ function localHeaders() {
   const prefix = dirname(dirname(process.execPath));
   const header = join(prefix, 'include', 'node', 'node_version.h');
   if (process.env.npm_config_nodedir || !existsSync(header)) return {};
-  const part = (key) => readFileSync(header, 'utf8').match(`#define NODE_${key}_VERSION (\\d+)`)?.[1];
+  const part = (key) =>
+    readFileSync(header, 'utf8').match(`#define NODE_${key}_VERSION (\\d+)`)?.[1];
   const version = ['MAJOR', 'MINOR', 'PATCH'].map(part).join('.');
   return version === process.versions.node ? { npm_config_nodedir: prefix } : {};
 }
