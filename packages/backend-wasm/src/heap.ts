@@ -19,7 +19,7 @@ interface Block {
   nextFree: Block | undefined;
 }
 
-/** What {@link Heap.usage} tells; bytes. */
+/** What `Heap.usage` tells; bytes. */
 export interface HeapUsage {
   /** Blocks handed out. */
   readonly blocks: number;
