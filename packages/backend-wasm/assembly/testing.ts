@@ -1,7 +1,7 @@
 // Kernels for the tests of the engine itself.
 import { threadIndex } from './scratch';
 
-/** args: int32 [chunks] to write, value, work. Writes value + chunk after some work. */
+/** args: int32 [chunks] to add to, value, work. Adds value + chunk, after some work. */
 export function testMark(args: usize, begin: i32, end: i32): void {
   const out = load<usize>(args);
   const value = load<i32>(args, 4);
@@ -9,7 +9,8 @@ export function testMark(args: usize, begin: i32, end: i32): void {
   for (let chunk = begin; chunk < end; chunk++) {
     let x: f32 = 0.5;
     for (let i = 0; i < work; i++) x = x * (1 - x) * 3.9;
-    store<i32>(out + (<usize>chunk << 2), value + chunk + (x > 1 ? 1 : 0));
+    const at = out + (<usize>chunk << 2);
+    store<i32>(at, load<i32>(at) + value + chunk + (x > 1 ? 1 : 0));
   }
 }
 

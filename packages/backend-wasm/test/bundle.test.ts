@@ -44,8 +44,9 @@ describe('a bundle', () => {
     const backend = await createWasmBackend({ threads: 3 });
     const { engine } = backend;
     const out = engine.allocate(4000);
+    engine.int32(out, 1000).fill(0);
     engine.run('testMark', [out, 5, 100], 1000);
-    console.log(engine.threads, engine.int32(out, 1000).reduce((a, b) => a + b, 0));
+    console.log([engine.threads, engine.int32(out, 1000).reduce((a, b) => a + b, 0)].join(' '));
   `;
 
   it('computes with threads', async () => {

@@ -20,6 +20,7 @@ describe.each([1, 2])('the memory of an engine with %i threads', (threads) => {
       Array.from({ length: 10 }, (_, i) => 990 + i),
     );
     // Arguments and results still reach the kernels.
+    engine.int32(second, 100).fill(0);
     engine.run('testMark', [second, 5, 0], 100);
     expect(engine.int32(second, 100)[99]).toBe(104);
     await engine.close();
@@ -35,6 +36,7 @@ describe.each([1, 2])('the memory of an engine with %i threads', (threads) => {
     expect(attempt).toThrow(
       /no room for 80 MiB: 60 MiB are in use by 2 tensors, and of at most 128 MiB the largest free stretch has 6\d MiB/,
     );
+    engine.int32(small, 100).fill(0);
     engine.run('testMark', [small, 1, 0], 100);
     expect(engine.int32(small, 100)[0]).toBe(1);
     engine.free(block);
@@ -57,6 +59,7 @@ describe.each([1, 2])('the memory of an engine with %i threads', (threads) => {
     const block = engine.allocate(3 * 1024 * MIB);
     const out = engine.allocate(4 * 1000);
     expect(out).toBeGreaterThan(2 ** 31);
+    engine.int32(out, 1000).fill(0);
     engine.run('testMark', [out, -500, 1], 1000);
     expect([...engine.int32(out, 1000)]).toEqual(Array.from({ length: 1000 }, (_, i) => i - 500));
     engine.free(block);
