@@ -19,13 +19,14 @@ const HOW =
  * Chromium's program, or undefined, with word on the console of what is not tested then.
  *
  * @param what for that word: "the wasm backend"
+ * @param exists tells whether a file is there
  * @throws Error if there is none and VQ4DIT_REQUIRE_BROWSER=1 asks for it, or VQ4DIT_CHROMIUM names
  *   a file that is not there
  */
-export function findChromium(what: string): string | undefined {
+export function findChromium(what: string, exists = existsSync): string | undefined {
   const named = process.env.VQ4DIT_CHROMIUM;
-  if (named && !existsSync(named)) throw new Error(`VQ4DIT_CHROMIUM=${named} does not exist`);
-  const found = named || PLACES.find((place) => existsSync(place));
+  if (named && !exists(named)) throw new Error(`VQ4DIT_CHROMIUM=${named} does not exist`);
+  const found = named || PLACES.find((place) => exists(place));
   if (found) return found;
   if (process.env.VQ4DIT_REQUIRE_BROWSER === '1') throw new Error(`no browser to test in: ${HOW}`);
   console.warn(`NOT RUN: ${what} in a browser, because none was found; ${HOW}.`);
