@@ -1,11 +1,12 @@
 import { readFile } from 'node:fs/promises';
-import { createRegistry, interruptSignal } from '@vq4dit/cli';
+import { interruptSignal } from '@vq4dit/cli';
 import { InputError, InterruptedError, TensorOps, VqError } from '@vq4dit/core';
 import { type DiTConfig, parseDiTConfig } from '@vq4dit/dit';
 import { CommanderError } from 'commander';
 import { loadDataset } from './dataset.ts';
 import { createCommand, type Flags } from './options.ts';
 import { DEFAULT_SETTINGS, DEMO_CONFIG, type TrainingSettings } from './settings.ts';
+import { startBackend } from './start-backend.ts';
 import { train } from './train.ts';
 
 /** Exit codes, as those of `vq4dit`: 1 the work failed, 2 wrong usage, 130 interrupted, 70 a bug. */
@@ -40,7 +41,7 @@ async function run(flags: Flags): Promise<void> {
     ...{ config, steps, batch, seed, learningRate, finalRate, warmup, weightDecay, ema },
   };
   const dataset = await loadDataset(flags.data, config.numClasses);
-  const backend = await createRegistry().init(flags.backend);
+  const backend = await startBackend(flags.backend, flags.threads);
   const quiet = flags.quiet ?? false;
   const say = (line: string) => {
     if (!quiet) process.stderr.write(`${line}\n`);

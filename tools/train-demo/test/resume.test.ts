@@ -165,6 +165,7 @@ describe('a training', () => {
     ['a folder without data', ['--data', tmpdir()], 1, 'neither train-images-idx3-ubyte nor'],
     ['a warm-up that is too long', ['--warmup', '40'], 1, 'warm-up'],
     ['steps that are no number', ['--steps', 'many'], 2, 'integer'],
+    ['threads of a backend without', ['--threads', '2'], 1, '--threads is for the backend wasm'],
     ['an unknown backend', ['--backend', 'none'], 1, 'No backend is called "none"'],
   ])('with %s fails in one sentence', async (_, more, code, why) => {
     const outcome = await run('refused', ...more);

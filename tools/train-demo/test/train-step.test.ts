@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { createReferenceBackend } from '@vq4dit/backend-reference';
 import { createTfjsWasmBackend } from '@vq4dit/backend-tfjs';
+import { createWasmBackend } from '@vq4dit/backend-wasm';
 import { openSafetensors, type SafetensorsFile } from '@vq4dit/checkpoint';
 import { adamwStep, type Backend, TensorOps } from '@vq4dit/core';
 import { type DiTConfig, expectedTensors, parseDiTConfig } from '@vq4dit/dit';
@@ -15,6 +16,7 @@ const GOLDEN = fileURLToPath(new URL('fixtures/train-step.golden.safetensors', i
 const BACKENDS: readonly [string, () => Promise<Backend>][] = [
   ['reference', async () => createReferenceBackend()],
   ['tfjs-wasm', createTfjsWasmBackend],
+  ['wasm', createWasmBackend],
 ];
 
 async function withGolden(
