@@ -3,12 +3,13 @@
  * Times one training step (batch 64), one calibration step (batch 8, default recipe) and one sampling
  * step (10 images, guided) of the demo model on our backends and in PyTorch, in turns:
  *
- *   npm run build && node benchmarks/training/bench.mjs [--rounds 3] [--out file.json]
+ *   npm run build && node benchmarks/training/bench.mjs [--rounds 3] [--kinds train,sample] [--out file.json]
  *
  * Before any time counts, everybody's first results must agree. Needs a Python with PyTorch (PYTHON,
- * default /usr/bin/python3). Results go to benchmarks/results/training-node<major>.json.
+ * default /usr/bin/python3). Results go to benchmarks/results/training-node<major>.json, where what is
+ * not measured again stays.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -22,6 +23,7 @@ const { values: flags } = parseArgs({
   options: {
     rounds: { type: 'string', default: '3' },
     only: { type: 'string' },
+    kinds: { type: 'string', default: 'train,calibration,sample' },
     out: { type: 'string' },
   },
 });
@@ -51,6 +53,7 @@ const PEERS = [
 ];
 const wanted = (name) => flags.only?.split('/').some((part) => name.includes(part)) ?? true;
 
+const kinds = KINDS.filter(({ kind }) => flags.kinds.split(',').includes(kind));
 const folder = mkdtempSync(join(os.tmpdir(), 'training-benchmark-'));
 const contenders = [];
 let versions;
@@ -65,10 +68,10 @@ try {
   for (const { name, threads } of PEERS) {
     if (!wanted(name)) continue;
     const scripts = {};
-    for (const { kind, script } of KINDS) {
+    for (const { kind, script } of kinds) {
       scripts[kind] = await startPeer(python, script, join(folder, `${kind}.safetensors`), threads);
     }
-    versions = scripts.train.versions;
+    versions = Object.values(scripts)[0].versions;
     contenders.push({
       name,
       device: 'CPU',
@@ -77,8 +80,10 @@ try {
     });
   }
 
-  const report = { benchmark: 'training', date: new Date().toISOString(), machine: machine() };
-  for (const { kind, count, slow } of KINDS) {
+  const report = existsSync(out) ? JSON.parse(readFileSync(out, 'utf8')) : {};
+  report.benchmark = 'training';
+  report.machine = machine();
+  for (const { kind, count, slow } of kinds) {
     await agree(kind);
     const seconds = new Map(contenders.map(({ name }) => [name, []]));
     for (let round = 0; round < Number(flags.rounds); round++) {
@@ -86,9 +91,10 @@ try {
         seconds.get(name).push(...(await run(kind, isSlow ? slow : count)).seconds);
       }
     }
-    report[kind] = contenders.map(({ name, device }) => summary(name, device, seconds.get(name)));
+    const rows = contenders.map(({ name, device }) => summary(name, device, seconds.get(name)));
+    report[kind] = { date: new Date().toISOString(), loadAverage: os.loadavg(), rows };
     console.log(`\n${kind} step, milliseconds`);
-    for (const row of report[kind]) {
+    for (const row of rows) {
       console.log(row.name.padEnd(24), row.milliseconds.toFixed(1).padStart(9), row.device);
     }
   }
@@ -129,7 +135,6 @@ function machine() {
     cpu: os.cpus()[0].model,
     cores: os.cpus().length,
     memoryGiB: Math.round(os.totalmem() / 2 ** 30),
-    loadAverage: os.loadavg(),
     node: process.version,
     v8: process.versions.v8,
     ...versions,
