@@ -54,12 +54,13 @@ export async function decodeLatents(
   const { scalingFactor, normGroups: groups } = file;
   using decoder = await VaeDecoder.load(ops, file, groups === undefined ? {} : { groups });
   const images: ImageBatch[] = [];
-  const task = context.reporter.task('Decoding', 100 * rows.length);
+  const task = context.reporter.task('Decoding, percent:', 100);
   try {
     for (const [i, row] of rows.entries()) {
       const image = await decoder.decode(row, {
         signal: context.signal,
-        onProgress: (done, total) => task.update(Math.floor(100 * (i + done / total)), 'percent'),
+        onProgress: (done, total) =>
+          task.update(Math.floor((100 * (i + done / total)) / rows.length)),
         ...(scalingFactor !== undefined && { scalingFactor }),
         ...(tileSize !== undefined && { tileSize }),
       });
