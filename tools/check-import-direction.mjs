@@ -19,6 +19,7 @@ const allowed = {
   vae: ['core'],
   checkpoint: ['core', 'dit'],
   evaluation: ['core', 'dit', 'checkpoint'],
+  report: ['core'],
   'demo-model': [],
 };
 const packages = [...Object.keys(allowed), 'cli'];
