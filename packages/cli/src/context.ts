@@ -1,4 +1,4 @@
-import { TensorOps } from '@vq4dit/core';
+import { type Backend, TensorOps } from '@vq4dit/core';
 import type { Command } from 'commander';
 import { createRegistry } from './backends.ts';
 import { interruptSignal } from './terminal/interrupt.ts';
@@ -18,6 +18,11 @@ export interface CommandContext {
   readonly signal: AbortSignal;
   /** Starts the backend on first use and says on stderr which one really runs. */
   ops(): Promise<TensorOps>;
+  /**
+   * After the backend has failed: closes it, and lets `ops` start the next best one that can run.
+   * Says so on stderr. False where none is left, or where the user has named the one to use.
+   */
+  replaceBackend(reason: string): Promise<boolean>;
 }
 
 /** Runs a command's body with a reporter, an interrupt signal and a backend that is closed after it. */
@@ -30,13 +35,31 @@ export async function withContext(
   const interrupt = interruptSignal(() =>
     reporter.note('Stopping at the next safe point; press Ctrl-C again to stop at once.'),
   );
+  const registry = createRegistry();
+  const requireGpu = options.requireGpu ?? false;
+  const failed = new Set<string>();
   let started: Promise<TensorOps> | undefined;
-  const start = async () => {
-    const backend = await createRegistry().init(options.backend, {
-      requireGpu: options.requireGpu ?? false,
-    });
+  const use = (backend: Backend) => {
     reporter.note(`Backend: ${backend.id} (${backend.info().device})`);
     return new TensorOps(backend);
+  };
+  const start = async () => use(await registry.init(options.backend, { requireGpu }));
+  const replaceBackend = async (reason: string) => {
+    if (options.backend !== undefined || started === undefined) return false;
+    const { backend } = await started;
+    failed.add(backend.id);
+    await backend.close().catch(() => undefined);
+    started = undefined;
+    for (const { id, priority } of registry.list()) {
+      if (priority < 0 || failed.has(id)) continue;
+      // One that cannot start here is no substitute; doctor says why.
+      const next = await registry.init(id, { requireGpu }).catch(() => undefined);
+      if (next === undefined) continue;
+      reporter.note(`Backend ${backend.id} failed: ${reason}`);
+      started = Promise.resolve(use(next));
+      return true;
+    }
+    return false;
   };
   const ops = () => {
     started ??= start();
@@ -45,7 +68,7 @@ export async function withContext(
   try {
     // Asked for one device: not having it is an error at once, also where little needs a device.
     if (options.backend !== undefined || options.requireGpu) await ops();
-    await body({ reporter, signal: interrupt.signal, ops });
+    await body({ reporter, signal: interrupt.signal, ops, replaceBackend });
   } finally {
     interrupt.release();
     await started?.then((ops) => ops.backend.close()).catch(() => undefined);

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, stat } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
@@ -88,9 +88,19 @@ describe('a run that is stopped', () => {
     expect(await readdir(at('stopped'))).toEqual(['out.work']);
   });
 
-  it('does not go on with the calibration on another backend', async () => {
-    const message = /began on backend wasm; go on with --backend wasm/;
-    await fail([...job, '--backend', 'tfjs-cpu'], message, { notes: true });
+  it('goes on with the calibration on another backend, and says that the bytes are of both', async () => {
+    const elsewhere = at('elsewhere');
+    await cp(work, `${elsewhere}.work`, { recursive: true });
+    const { stderr } = await succeed([
+      ...['quantize', model, elsewhere, ...CALIBRATE, '--backend', 'tfjs-cpu'],
+    ]);
+    expect(stderr).toMatch(
+      /goes on, on tfjs-cpu, after [1-3] finished trajectories that wasm computed; no single backend gives the same bytes\./,
+    );
+    expect(stderr).toContain('Calibration 12/12');
+    expect(stderr).not.toContain('K-means 1/');
+    const tensors = await readFile(join(elsewhere, 'model.safetensors'));
+    expect(tensors.includes('"calibration_backends":"wasm tfjs-cpu"')).toBe(true);
   });
 
   it('by Ctrl-C in the calibration goes on from there', async () => {

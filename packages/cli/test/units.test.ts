@@ -417,7 +417,7 @@ describe('the work folder', () => {
 
   it('gives back the state of a calibration, soft, partly decided and hard', async () => {
     const work = await WorkFolder.open(fresh(), {});
-    expect(await work.readCalibration('x')).toBeUndefined();
+    expect(await work.readCalibration()).toBeUndefined();
     const parameter = (...values: number[]) => ({
       value: Float32Array.from(values),
       square: Float32Array.from(values, (value) => value ** 2),
@@ -429,9 +429,10 @@ describe('the work folder', () => {
       ['x/y', { codebook: parameter(6), bias: parameter(7), choice: Int32Array.of(1, 0) }],
     ]);
     const state = { trajectories: 3, layers };
-    await work.writeCalibration(state, 'x');
-    expect(await work.readCalibration('x')).toEqual(state);
-    await expect(work.readCalibration('y')).rejects.toThrow(/began on backend x; go on with/);
+    for (const backends of [['x'], ['x', 'y-z', 'x']]) {
+      await work.writeCalibration({ state, backends });
+      expect(await work.readCalibration()).toEqual({ state, backends });
+    }
   });
 
   it('belongs to one job, and is not kept for nothing', async () => {

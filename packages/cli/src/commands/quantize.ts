@@ -3,6 +3,7 @@ import { type CalibrationOptions, RATES } from '@vq4dit/core';
 import { Command, Option } from 'commander';
 import { type CommandContext, withContext } from '../context.ts';
 import { sizeOnDisk } from '../model-size.ts';
+import { isDeviceFailure } from '../quantize/device-failure.ts';
 import { describeClamped } from '../quantize/layers.ts';
 import {
   DEFAULT_SETTINGS,
@@ -10,7 +11,7 @@ import {
   RECIPES,
   type RecipeName,
 } from '../quantize/options.ts';
-import { type QuantizeJob, runQuantize } from '../quantize/run.ts';
+import { type QuantizeJob, type QuantizeResult, runQuantize } from '../quantize/run.ts';
 import { collect, integer, number } from '../terminal/parse.ts';
 import { formatBytes, formatSeconds } from '../terminal/reporter.ts';
 
@@ -175,11 +176,29 @@ function widenedText(layers: readonly string[]): string {
   return `Codebooks stored as F32, because F16 would overflow: ${layers.join(', ')}.\n`;
 }
 
-/** Runs a job with a bar for each stage. */
+/**
+ * Runs a job with a bar for each stage. A backend that fails is replaced by the next best one, which
+ * goes on with what is finished, unless the user has named the one to use.
+ */
 export async function quantizeWithProgress(
+  context: CommandContext,
+  job: Pick<QuantizeJob, 'model' | 'out' | 'settings'>,
+): Promise<QuantizeResult> {
+  for (;;) {
+    try {
+      return await runWithBars(context, job);
+    } catch (error) {
+      if (!isDeviceFailure(error)) throw error;
+      const reason = error.cause instanceof Error ? error.cause.message : error.message;
+      if (!(await context.replaceBackend(reason))) throw error;
+    }
+  }
+}
+
+async function runWithBars(
   { reporter, signal, ops }: CommandContext,
   job: Pick<QuantizeJob, 'model' | 'out' | 'settings'>,
-) {
+): Promise<QuantizeResult> {
   let bar: { label: string; task: ReturnType<typeof reporter.task> } | undefined;
   const show = (label: string, done: number, total: number, note: string) => {
     if (bar?.label !== label) {
@@ -204,6 +223,10 @@ export async function quantizeWithProgress(
       onLayer: (done, total, name) => show('K-means', done, total, name),
       onStatistics: (done, total) => show('Input statistics', done, total, ''),
       onCandidates: (done, total, name) => show('Candidates', done, total, name),
+      onBackendChange: (from, to, trajectories) =>
+        reporter.note(
+          `The calibration goes on, on ${to}, after ${trajectories} finished trajectories that ${from} computed; no single backend gives the same bytes.`,
+        ),
       onCalibration: ({ step, steps, blockError, penalty, hardLayers, layers }) =>
         show(
           'Calibration',

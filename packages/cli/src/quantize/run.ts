@@ -16,6 +16,7 @@ import {
 } from '@vq4dit/core';
 import { DiTWeights, ditBlockStack, zeroDataSource } from '@vq4dit/dit';
 import { checkOutputFolder, removeLeftovers } from '../output.ts';
+import { isDeviceFailure, withWayOn } from './device-failure.ts';
 import { checkFinite } from './finite.ts';
 import { type LayerPlan, planLayers } from './layers.ts';
 import { ARTEFACT_FILES, type QuantizeSettings } from './options.ts';
@@ -41,6 +42,8 @@ export interface QuantizeJob {
   onCandidates?(done: number, total: number, name: string): void;
   /** Called after each calibration step. */
   onCalibration?(progress: CalibrationProgress): void;
+  /** Called where a calibration that began on backend `from` goes on, on another one. */
+  onBackendChange?(from: string, to: string, trajectories: number): void;
 }
 
 /** What a job took and gave. */
@@ -58,9 +61,12 @@ export interface QuantizeResult {
 
 /**
  * Quantizes a model into an artefact. What is finished is kept beside the output until the artefact
- * is complete, so the same call goes on after an interruption and gives the same bytes.
+ * is complete, so the same call goes on after an interruption and gives the same bytes. It may go on
+ * on another backend; the calibration then rounds otherwise from there on, and the artefact's
+ * metadata name both (`calibration_backends`).
  *
  * @throws InterruptedError when the signal is aborted
+ * @throws DeviceLostError, OutOfDeviceMemoryError or UnsupportedOpError of the backend, saying how to go on
  * @throws ArgumentError where the model is quantized already, the settings do not fit it, or another
  *   job has left its work
  */
@@ -82,6 +88,7 @@ export async function runQuantize(job: QuantizeJob): Promise<QuantizeResult> {
     return await runStages(job, plans, work);
   } catch (error) {
     await work.removeIfUseless();
+    if (isDeviceFailure(error)) throw withWayOn(error, work.path);
     if (!(error instanceof InterruptedError)) throw error;
     throw new InterruptedError(
       `Stopped; run the same command again to go on with what is finished, which is in ${work.path}.`,
@@ -101,17 +108,19 @@ async function runStages(
   const quantized = performance.now();
   const calibrated =
     settings.method === 'vq4dit' ? await calibrateLayers(job, plans, work) : undefined;
+  const { weights, backends = [] } = calibrated ?? {};
   const trained = performance.now();
 
   const written = await writeArtefact(job.out, {
     model,
     layers: plans.map((plan) => ({
       ...plan,
-      load: async () => calibrated?.get(plan.name)?.weight ?? (await work.readLayer(plan))!,
+      load: async () => weights?.get(plan.name)?.weight ?? (await work.readLayer(plan))!,
     })),
-    ...(calibrated && {
-      biases: new Map([...calibrated].map(([name, { bias }]) => [`${name}.bias`, bias])),
+    ...(weights && {
+      biases: new Map([...weights].map(([name, { bias }]) => [`${name}.bias`, bias])),
     }),
+    ...(backends.length > 1 && { metadata: { calibration_backends: backends.join(' ') } }),
     codewords: settings.codewords,
     subvector: settings.subvector,
     codebookDType: settings.codebookDType,
@@ -157,7 +166,7 @@ async function calibrateLayers(
   job: QuantizeJob,
   plans: LayerPlan[],
   work: WorkFolder,
-): Promise<Map<string, CalibratedWeight>> {
+): Promise<{ weights: Map<string, CalibratedWeight>; backends: readonly string[] }> {
   const { model, settings, signal } = job;
   const { budget, calibration } = settings;
   const ops = await job.ops();
@@ -169,7 +178,12 @@ async function calibrateLayers(
       seed: settings.seed,
       ...(signal && { signal }),
     });
-    const resume = await work.readCalibration(ops.backend.id);
+    const kept = await work.readCalibration();
+    const { id } = ops.backend;
+    const from = kept?.backends.at(-1) ?? id;
+    const backends = [...(kept?.backends ?? [id]), ...(from === id ? [] : [id])];
+    if (kept && from !== id) job.onBackendChange?.(from, id, kept.state.trajectories);
+    const resume = kept?.state;
     // A state brings its own ratios or assignments: what they started from does not matter then.
     const start = resume ? { ...calibration, ratioStart: 'uniform' as const } : calibration;
     const grams =
@@ -189,17 +203,18 @@ async function calibrateLayers(
       grams?.delete(plan.name);
       job.onCandidates?.(i + 1, plans.length, plan.name);
     }
-    return await calibrate(ops, {
+    const calibrated = await calibrate(ops, {
       stack,
       source,
       layers,
       trajectories: budget.trajectories,
       options: calibration,
-      onTrajectory: (state) => work.writeCalibration(state, ops.backend.id),
+      onTrajectory: (state) => work.writeCalibration({ state, backends }),
       ...(job.onCalibration && { onProgress: job.onCalibration }),
       ...(resume && { resume }),
       ...(signal && { signal }),
     });
+    return { weights: calibrated, backends };
   } finally {
     weights.dispose();
   }

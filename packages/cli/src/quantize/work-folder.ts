@@ -19,6 +19,13 @@ import type { LayerPlan } from './layers.ts';
 
 type Arrays = Map<string, Float32Array | Int32Array>;
 
+/** A calibration that can go on, and where it has been. */
+export interface KeptCalibration {
+  readonly state: CalibrationState;
+  /** Ids of the backends that computed it, in turn; each rounds otherwise. */
+  readonly backends: readonly string[];
+}
+
 /**
  * Where a running job keeps what it has finished: one file per quantized layer and the state of the
  * calibration after its last trajectory. It is removed when the artefact is complete.
@@ -96,31 +103,21 @@ export class WorkFolder {
     );
   }
 
-  /**
-   * The calibration after its last finished trajectory, or undefined.
-   *
-   * @param backend the one that is to go on; another one rounds otherwise, and the artefact would
-   *   be one that no single run gives
-   * @throws ArgumentError where another backend began
-   */
-  async readCalibration(backend: string): Promise<CalibrationState | undefined> {
+  /** The calibration after its last finished trajectory, or undefined. */
+  async readCalibration(): Promise<KeptCalibration | undefined> {
     const found = await this.read(CALIBRATION);
     if (!found) return undefined;
     const { arrays, metadata } = found;
-    if (metadata.backend !== backend) {
-      throw new ArgumentError(
-        `${this.path}: the calibration began on backend ${metadata.backend}; go on with --backend ${metadata.backend}, or remove the folder to begin again on ${backend}.`,
-      );
-    }
     const layers = new Map<string, LayerState>();
     for (const key of arrays.keys()) {
       const name = key.slice(0, key.lastIndexOf('/'));
       if (!layers.has(name)) layers.set(name, layerState(arrays, name));
     }
-    return { trajectories: Number(metadata.trajectories), layers };
+    const backends = metadata.backend!.split(' ');
+    return { state: { trajectories: Number(metadata.trajectories), layers }, backends };
   }
 
-  writeCalibration(state: CalibrationState, backend: string): Promise<void> {
+  writeCalibration({ state, backends }: KeptCalibration): Promise<void> {
     const arrays: Arrays = new Map();
     for (const [name, layer] of state.layers) {
       for (const part of PARAMETERS) {
@@ -132,7 +129,8 @@ export class WorkFolder {
       if (layer.frozen) arrays.set(`${name}/frozen`, layer.frozen);
       if (layer.choice) arrays.set(`${name}/choice`, layer.choice);
     }
-    return this.write(CALIBRATION, arrays, { backend, trajectories: String(state.trajectories) });
+    const trajectories = String(state.trajectories);
+    return this.write(CALIBRATION, arrays, { backend: backends.join(' '), trajectories });
   }
 
   private has(name: string): Promise<boolean> {
