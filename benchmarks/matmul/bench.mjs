@@ -80,7 +80,7 @@ for (const shape of SHAPES) {
   report.results.push({ ...shape, results });
   print(shape, results);
 }
-report.loadAverageAtEnd = os.loadavg();
+report.loadAverageAtEnd = os.loadavg()[0];
 writeFileSync(out, `${JSON.stringify(report, null, 2)}\n`);
 for (const { backend } of backends) await backend.close();
 
@@ -205,6 +205,6 @@ function machine() {
     node: process.versions.node,
     v8: process.versions.v8,
     // Above the number of cores everybody is too slow.
-    loadAverage: os.loadavg(),
+    loadAverage: os.loadavg()[0],
   };
 }

@@ -92,7 +92,7 @@ try {
       }
     }
     const rows = contenders.map(({ name, device }) => summary(name, device, seconds.get(name)));
-    report[kind] = { date: new Date().toISOString(), loadAverage: os.loadavg(), rows };
+    report[kind] = { date: new Date().toISOString(), loadAverage: os.loadavg()[0], rows };
     console.log(`\n${kind} step, milliseconds`);
     for (const row of rows) {
       console.log(row.name.padEnd(24), row.milliseconds.toFixed(1).padStart(9), row.device);
