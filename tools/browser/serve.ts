@@ -13,6 +13,8 @@ export interface PageOptions<Headers extends HeaderSets> {
   /** The package whose `test/browser/page.ts` is the page's only script: `backend-wasm`. */
   readonly packageName: string;
   readonly headers?: Headers;
+  /** Packages from outside of this workspace that the page imports, besides fast-check. */
+  readonly include?: readonly string[];
 }
 
 /** A web server with one page. */
@@ -26,15 +28,15 @@ export interface PageServer<Headers extends HeaderSets> {
 export async function servePage<Headers extends HeaderSets = Record<never, never>>(
   options: PageOptions<Headers>,
 ): Promise<PageServer<Headers>> {
-  const { packageName, headers = {} as Headers } = options;
+  const { packageName, headers = {} as Headers, include = [] } = options;
   const server = await createServer({
     root,
     configFile: false,
     logLevel: 'error',
     cacheDir: `packages/${packageName}/node_modules/.vite`,
     resolve: { conditions: ['@vq4dit/source', 'module', 'browser', 'default'] },
-    // The one dependency that is not of this workspace: known beforehand, the page loads once.
-    optimizeDeps: { noDiscovery: true, include: ['fast-check'] },
+    // What is not of this workspace: known beforehand, the page loads once.
+    optimizeDeps: { noDiscovery: true, include: ['fast-check', ...include] },
     server: { host: '127.0.0.1', port: 0, hmr: false, watch: null },
     plugins: [
       {

@@ -1,5 +1,5 @@
 import type { DType, Shape } from '@vq4dit/core';
-import { BackendUnavailableError, VqError } from '@vq4dit/core';
+import { BackendUnavailableError, OutOfDeviceMemoryError } from '@vq4dit/core';
 import type { HostMemory, TfDevice } from './device.ts';
 import type { HostValues, TensorInfo, Tf } from './tf.ts';
 
@@ -41,7 +41,7 @@ export class DirectDevice implements TfDevice {
       const wasm = this.backend as unknown as WasmBackend;
       this.check = (x) => {
         if (isInHeap(wasm, x)) return x;
-        throw new VqError(
+        throw new OutOfDeviceMemoryError(
           `The WebAssembly heap has no room for a tensor of shape [${x.shape.join(', ')}]; use smaller batches or another backend.`,
         );
       };
