@@ -3,8 +3,11 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config';
 /**
  * One test configuration for every package. Workspace packages resolve to their TypeScript
  * source (export condition `@vq4dit/source`), so a test never runs a stale build.
+ *
+ * `import` is not among them: it is added by itself to whatever is imported, and named here it would
+ * also hold where a package calls `require`, which then gets the wrong half of another one.
  */
-const conditions = ['@vq4dit/source', 'module', 'node', 'import', 'default'];
+const conditions = ['@vq4dit/source', 'module', 'node', 'default'];
 
 /** `npm test` sums these up; everywhere else the usual report is enough. */
 const reporters: NonNullable<ViteUserConfig['test']>['reporters'] = process.env.VQ4DIT_TEST_REPORT

@@ -1,2 +1,3 @@
 export type { NpyArray, NpyDType, NpyHeader } from './npy.ts';
 export { type NpzFile, openNpz } from './read.ts';
+export { type NpzEntry, writeNpz } from './write.ts';

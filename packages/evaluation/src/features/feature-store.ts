@@ -1,0 +1,158 @@
+import { access, mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  openSafetensors,
+  outputError,
+  type TensorToWrite,
+  writeFileAtomic,
+  writeSafetensors,
+} from '@vq4dit/checkpoint';
+import { ArgumentError } from '@vq4dit/core';
+import type { ByteImages, FeatureNetwork, ImageFeatures } from '../networks/network.ts';
+
+/** Images of one file; an interrupted run loses at most so many. */
+export const STORE_BATCH = 100;
+
+/** The features of consecutive images, and the images themselves where they were kept. */
+export interface StoredBatch {
+  /** Number of the first image. */
+  readonly first: number;
+  readonly count: number;
+  readonly features: ImageFeatures;
+  readonly images: ByteImages | undefined;
+}
+
+type Sizes = Pick<FeatureNetwork, 'features' | 'spatialFeatures' | 'classes'>;
+
+/**
+ * The features of a set of images in a folder: one file for each {@link STORE_BATCH} images, each
+ * written whole or not at all, so that a run may be killed at any time and goes on where it was.
+ * Asking for more images later adds files; those that are there are used again.
+ */
+export class FeatureStore {
+  readonly path: string;
+  private readonly sizes: Sizes;
+
+  private constructor(path: string, sizes: Sizes) {
+    this.path = path;
+    this.sizes = sizes;
+  }
+
+  /**
+   * Opens the folder of an earlier run on the same images, or makes a new one.
+   *
+   * @param identity all that decides the features: where the images come from, and the network
+   * @throws ArgumentError where the folder holds features of something else
+   * @throws OutputError where it cannot be written
+   */
+  static async open(path: string, identity: unknown, sizes: Sizes): Promise<FeatureStore> {
+    const text = `${JSON.stringify(identity, null, 2)}\n`;
+    const file = join(path, 'images.json');
+    const found = await readFile(file, 'utf8').catch(() => undefined);
+    if (found !== undefined && found !== text) {
+      throw new ArgumentError(
+        `${path} holds features of other images, or of another network or other options; choose another folder or remove it.`,
+      );
+    }
+    if (found === undefined) {
+      try {
+        await mkdir(path, { recursive: true });
+      } catch (error) {
+        throw outputError(path, error);
+      }
+      await writeFileAtomic(file, [new TextEncoder().encode(text)]);
+    }
+    return new FeatureStore(path, sizes);
+  }
+
+  /** How many images, from the first on, are finished; at most `samples`. */
+  async finished(samples: number, withImages: boolean): Promise<number> {
+    let done = 0;
+    while (done < samples) {
+      const wanted = Math.min(STORE_BATCH, samples - done);
+      const there = await this.countOf(done, withImages);
+      if (there < wanted) break;
+      done += wanted;
+    }
+    return done;
+  }
+
+  /** Writes the features of images from number `first`, a multiple of {@link STORE_BATCH}. */
+  async write(first: number, features: ImageFeatures, images?: ByteImages): Promise<void> {
+    const { sizes } = this;
+    const count = features.pooled.length / sizes.features;
+    const tensors: TensorToWrite[] = [
+      tensor('pooled', [count, sizes.features], features.pooled),
+      tensor('spatial', [count, sizes.spatialFeatures], features.spatial),
+      tensor('logits', [count, sizes.classes], features.logits),
+    ];
+    if (images) {
+      const { height, width, channels, values } = images;
+      tensors.push({
+        ...{ name: 'images', dtype: 'U8', shape: [count, height, width, channels] },
+        data: () => values,
+      });
+    }
+    await writeSafetensors(this.fileOf(first), tensors);
+  }
+
+  /** The batches of the first `samples` images, in order; one at a time is in memory. */
+  async *read(samples: number): AsyncGenerator<StoredBatch, void, undefined> {
+    for (let first = 0; first < samples; first += STORE_BATCH) {
+      const count = Math.min(STORE_BATCH, samples - first);
+      const file = await openSafetensors(this.fileOf(first));
+      try {
+        const part = async (name: string, width: number) =>
+          (await file.readFloat32(name)).subarray(0, count * width);
+        const { features, spatialFeatures, classes } = this.sizes;
+        yield {
+          ...{ first, count },
+          features: {
+            pooled: await part('pooled', features),
+            spatial: await part('spatial', spatialFeatures),
+            logits: await part('logits', classes),
+          },
+          images: file.has('images') ? imagesOf(await file.read('images'), count) : undefined,
+        };
+      } finally {
+        await file.close();
+      }
+    }
+  }
+
+  private fileOf(first: number): string {
+    return join(this.path, `features-${String(first).padStart(6, '0')}.safetensors`);
+  }
+
+  /** Images in the file that begins with number `first`; 0 where it has to be made. */
+  private async countOf(first: number, withImages: boolean): Promise<number> {
+    const path = this.fileOf(first);
+    const there = await access(path).then(
+      () => true,
+      () => false,
+    );
+    if (!there) return 0;
+    const file = await openSafetensors(path);
+    try {
+      if (withImages && !file.has('images')) return 0;
+      const [count, width] = file.entry('pooled').shape;
+      return width === this.sizes.features ? count! : 0;
+    } finally {
+      await file.close();
+    }
+  }
+}
+
+function tensor(name: string, shape: number[], values: Float32Array): TensorToWrite {
+  const data = () => new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  return { name, dtype: 'F32', shape, data };
+}
+
+function imagesOf(
+  { shape, data }: { readonly shape: readonly number[]; readonly data: Uint8Array },
+  count: number,
+): ByteImages {
+  const [, height, width, channels] = shape as [number, number, number, number];
+  const values = data.subarray(0, count * height * width * channels);
+  return { count, height, width, channels, values };
+}

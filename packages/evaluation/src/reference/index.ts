@@ -1,0 +1,3 @@
+export { npzStatistics } from './npz-statistics.ts';
+export type { Reference } from './reference.ts';
+export { safetensorsReference } from './safetensors-reference.ts';
