@@ -46,8 +46,11 @@ export const REQUIRED_KERNELS = REQUIRED;
 /** The names of all kernels that a backend may leave out. */
 export const FUSED_KERNELS = FUSED;
 
+/** Whether core composes this operation where a backend has no kernel for it. */
+export const isOptional = (op: string): boolean => (FUSED as readonly string[]).includes(op);
+
 /** Kernels with more than one output; all others return one handle. */
-const MULTIPLE_OUTPUTS = new Set<string>([
+export const MULTIPLE_OUTPUTS = new Set<string>([
   'nearest',
   'softReconstructGrad',
   'rmspropStep',

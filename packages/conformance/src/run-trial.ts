@@ -133,7 +133,8 @@ function compareShapes(
   return undefined;
 }
 
-function compareValues(
+/** Compares what was read with what is expected, output by output. */
+export function compareValues(
   results: readonly Values[],
   expected: readonly Expected[],
   limits: Limits,

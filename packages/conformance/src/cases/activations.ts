@@ -12,7 +12,7 @@ type Name = keyof typeof GATES;
 const FUNCTIONS = { gelu, silu };
 const GRADIENTS = { gelu: geluGradOp, silu: siluGradOp };
 
-function valueTrial(name: Name, x: HostTensor): Trial {
+export function activationTrial(name: Name, x: HostTensor): Trial {
   const gate = GATES[name];
   return {
     description: `${name} of [${[...x.data.slice(0, 8)].join(', ')}]`,
@@ -26,7 +26,7 @@ function valueTrial(name: Name, x: HostTensor): Trial {
   };
 }
 
-function gradTrial(name: Name, x: HostTensor, grad: HostTensor): Trial {
+export function activationGradTrial(name: Name, x: HostTensor, grad: HostTensor): Trial {
   const gate = GATES[name];
   return {
     description: `${name}Grad of [${[...x.data.slice(0, 8)].join(', ')}] and [${[...grad.data.slice(0, 8)].join(', ')}]`,
@@ -53,16 +53,16 @@ const valueDrafts = (name: Name): Draft[] => [
     (shape): Draft => ({
       op: name,
       id: caseId(name, { shape }),
-      trial: (rng) => valueTrial(name, uniform(rng, shape, -5, 5)),
+      trial: (rng) => activationTrial(name, uniform(rng, shape, -5, 5)),
     }),
   ),
-  { op: name, id: `${name}(sweep)`, trial: () => valueTrial(name, sweep()) },
+  { op: name, id: `${name}(sweep)`, trial: () => activationTrial(name, sweep()) },
   {
     op: name,
     id: `${name}(property)`,
     trials: shapes(3, 40)
       .chain((shape) => floatTensor(shape, finite(-12, 12)))
-      .map((x) => valueTrial(name, x)),
+      .map((x) => activationTrial(name, x)),
   },
 ];
 
@@ -85,14 +85,14 @@ const gradDrafts = (name: Name): Draft[] => {
       (shape): Draft => ({
         op,
         id: caseId(op, { shape }),
-        trial: (rng) => gradTrial(name, uniform(rng, shape, -5, 5), gaussian(rng, shape)),
+        trial: (rng) => activationGradTrial(name, uniform(rng, shape, -5, 5), gaussian(rng, shape)),
       }),
     ),
     {
       op,
       id: `${op}(sweep)`,
       trial: (rng) =>
-        gradTrial(
+        activationGradTrial(
           name,
           floats([241], (i) => (GRAD_BOUND * (i - 120)) / 120),
           gaussian(rng, [241]),
@@ -107,7 +107,7 @@ const gradDrafts = (name: Name): Draft[] => {
             floatTensor(shape, finite(-GRAD_BOUND, GRAD_BOUND)),
             floatTensor(shape, finite(-8, 8)),
           )
-          .map(([x, grad]) => gradTrial(name, x, grad)),
+          .map(([x, grad]) => activationGradTrial(name, x, grad)),
       ),
     },
   ];

@@ -18,7 +18,7 @@ interface State {
  * v' = v - lr decay v - lr m'/(1 - b1^t) / (sqrt(s'/(1 - b2^t)) + eps): a handful of roundings each.
  * m' may cancel, so the step is as much off as if its terms had been added.
  */
-function adamwTrial({ value, grad, mean, square }: State, constants: AdamwConstants): Trial {
+export function adamwTrial({ value, grad, mean, square }: State, constants: AdamwConstants): Trial {
   return {
     description: `adamwStep ${JSON.stringify(constants)}, v [${[...value.data.slice(0, 4)].join(', ')}], g [${[...grad.data.slice(0, 4)].join(', ')}], m [${[...mean.data.slice(0, 4)].join(', ')}], s [${[...square.data.slice(0, 4)].join(', ')}]`,
     inputs: [value, grad, mean, square],

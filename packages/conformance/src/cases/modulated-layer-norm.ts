@@ -27,7 +27,12 @@ function normalized(x: HostTensor, row: number, epsilon: number) {
   };
 }
 
-function valueTrial(x: HostTensor, shift: HostTensor, scale: HostTensor, epsilon: number): Trial {
+export function modulatedLayerNormTrial(
+  x: HostTensor,
+  shift: HostTensor,
+  scale: HostTensor,
+  epsilon: number,
+): Trial {
   const [images, tokens, n] = x.shape as Dimensions;
   return {
     description: `modulatedLayerNorm of ${x.shape.join('x')} [${[...x.data].join(', ')}], shift [${[...shift.data].join(', ')}], scale [${[...scale.data].join(', ')}]`,
@@ -56,7 +61,7 @@ function valueTrial(x: HostTensor, shift: HostTensor, scale: HostTensor, epsilon
  * sqrt(variance + epsilon), shift the sum of g over tokens and scale that of g y. Magnitudes add up
  * what each factor and each sum may be off.
  */
-function gradTrial(
+export function modulatedLayerNormGradTrial(
   x: HostTensor,
   scale: HostTensor,
   grad: HostTensor,
@@ -159,7 +164,7 @@ const valueDrafts: Draft[] = [
       id: caseId('modulatedLayerNorm', { shape }),
       trial: (rng) => {
         const [shift, scale] = [gaussian(rng, perImage(shape)), gaussian(rng, perImage(shape))];
-        return valueTrial(gaussian(rng, shape), shift, scale, 1e-6);
+        return modulatedLayerNormTrial(gaussian(rng, shape), shift, scale, 1e-6);
       },
     }),
   ),
@@ -167,7 +172,7 @@ const valueDrafts: Draft[] = [
     op: 'modulatedLayerNorm',
     id: 'modulatedLayerNorm(offset)',
     trial: (rng) =>
-      valueTrial(
+      modulatedLayerNormTrial(
         floats([2, 3, 64], () => 300 + rng.normal()),
         gaussian(rng, [2, 64]),
         gaussian(rng, [2, 64]),
@@ -184,7 +189,7 @@ const valueDrafts: Draft[] = [
           floatTensor(perImage(shape), finite(-8, 8)),
           floatTensor(perImage(shape), finite(-8, 8)),
         )
-        .map(([x, shift, scale]) => valueTrial(x, shift, scale, 1e-2)),
+        .map(([x, shift, scale]) => modulatedLayerNormTrial(x, shift, scale, 1e-2)),
     ),
   },
 ];
@@ -230,7 +235,13 @@ const gradDrafts: Draft[] = [
       id: caseId('modulatedLayerNormGrad', { shape }),
       trial: (rng) => {
         const scale = gaussian(rng, perImage(shape));
-        return gradTrial(gaussian(rng, shape), scale, gaussian(rng, shape), 1e-6, 'gaussian');
+        return modulatedLayerNormGradTrial(
+          gaussian(rng, shape),
+          scale,
+          gaussian(rng, shape),
+          1e-6,
+          'gaussian',
+        );
       },
     }),
   ),
@@ -244,7 +255,7 @@ const gradDrafts: Draft[] = [
           floatTensor(perImage(shape), finite(-8, 8)),
           floatTensor(shape, finite(-8, 8)),
         )
-        .map(([x, scale, grad]) => gradTrial(x, scale, grad, 1e-2, 'arbitrary')),
+        .map(([x, scale, grad]) => modulatedLayerNormGradTrial(x, scale, grad, 1e-2, 'arbitrary')),
     ),
   },
 ];

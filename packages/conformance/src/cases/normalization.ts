@@ -28,7 +28,7 @@ const mean = (values: Float64Array) => values.reduce((a, b) => a + b, 0) / value
  * same holds for the sum on average, and summing n positive terms costs up to n u (a quarter of
  * that at worst in practice).
  */
-function softmaxTrial(x: HostTensor): Trial {
+export function softmaxTrial(x: HostTensor): Trial {
   return {
     description: `softmax of ${x.shape.join('x')} [${[...x.data.slice(0, 8)].join(', ')}]`,
     inputs: [x],
@@ -55,7 +55,7 @@ function softmaxTrial(x: HostTensor): Trial {
  * u (|x| + A), and so is sqrt(variance), relative to itself: the bound below. Variances computed
  * as E[x^2] - E[x]^2 break it when the mean is large.
  */
-function layerNormTrial(x: HostTensor, epsilon: number): Trial {
+export function layerNormTrial(x: HostTensor, epsilon: number): Trial {
   return {
     description: `layerNorm of ${x.shape.join('x')} [${[...x.data.slice(0, 8)].join(', ')}]`,
     inputs: [x],

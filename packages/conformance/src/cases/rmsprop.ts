@@ -7,7 +7,7 @@ import { floats, gaussian, type HostTensor, uniform } from '../host-tensor.ts';
 import { caseId, type OpCase, type Trial } from '../op-case.ts';
 
 /** s' = a s + (1 - a) g^2 and v' = v - lr g / (sqrt(s') + eps): a handful of roundings each. */
-function rmspropTrial(
+export function rmspropTrial(
   value: HostTensor,
   grad: HostTensor,
   square: HostTensor,

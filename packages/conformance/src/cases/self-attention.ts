@@ -6,7 +6,8 @@ import { bothWays, type Draft } from '../composed-case.ts';
 import { floats, gaussian, type HostTensor } from '../host-tensor.ts';
 import { caseId, type OpCase, type Trial } from '../op-case.ts';
 
-interface Params {
+/** Sizes of an attention. */
+export interface Params {
   readonly n: number;
   readonly t: number;
   readonly heads: number;
@@ -14,11 +15,11 @@ interface Params {
   readonly d: number;
 }
 
-const qkvShape = ({ n, t, heads, d }: Params) => [n, t, 3 * heads * d];
-const outShape = ({ n, t, heads, d }: Params) => [n, t, heads * d];
+export const qkvShape = ({ n, t, heads, d }: Params) => [n, t, 3 * heads * d];
+export const outShape = ({ n, t, heads, d }: Params) => [n, t, heads * d];
 
 /** Queries, keys and values of one head, and the gradient of its output, as functions of (t, column). */
-function headOf(p: Params, image: number, head: number) {
+export function headOf(p: Params, image: number, head: number) {
   const width = p.heads * p.d;
   const qkv = (part: number) => (t: number, c: number) =>
     ((image * p.t + t) * 3 + part) * width + head * p.d + c;
@@ -35,7 +36,13 @@ const total = (count: number, term: (i: number) => number) =>
  * s and s - max are off and a few u more, and the sum of T of them by the same on average and by
  * T + 4.
  */
-function probabilityRow(x: HostTensor['data'], p: Params, head: Head, i: number, data: DataClass) {
+export function probabilityRow(
+  x: HostTensor['data'],
+  p: Params,
+  head: Head,
+  i: number,
+  data: DataClass,
+) {
   const scale = 1 / Math.sqrt(p.d);
   const scores = range(p.t).map(
     (j) => scale * total(p.d, (c) => x[head.q(i, c)]! * x[head.k(j, c)]!),
@@ -105,56 +112,70 @@ function valueTrial(qkv: HostTensor, p: Params, data: DataClass): Trial {
  * way: what a factor is off times the size of the other, and each sum of K products by its own
  * factor.
  */
-function gradTrial(qkv: HostTensor, grad: HostTensor, p: Params, data: DataClass): Trial {
+function selfAttentionGradTrial(
+  qkv: HostTensor,
+  grad: HostTensor,
+  p: Params,
+  data: DataClass,
+): Trial {
   return {
     description: describe('selfAttentionGrad', p, [qkv, grad]),
     inputs: [qkv, grad],
     run: (ops, inputs) => ops.composed(selfAttentionGradOp, inputs, { heads: p.heads }),
     expected() {
-      const [x, g] = [qkv.data, grad.data];
-      const values = new Float64Array(x.length);
-      const magnitude = new Float64Array(x.length);
-      const add = (at: number, factor: number, off: number, other: number) => {
-        values[at]! += factor * other;
-        magnitude[at]! += (off + (p.t + 6) * Math.abs(factor)) * Math.abs(other);
+      const sums = {
+        values: new Float64Array(qkv.data.length),
+        magnitude: new Float64Array(qkv.data.length),
       };
-      const scale = 1 / Math.sqrt(p.d);
-      const columns = sumFactor(data, p.d);
-      for (const head of heads(p)) {
-        for (let i = 0; i < p.t; i++) {
-          const row = probabilityRow(x, p, head, i, data);
-          const slopes = range(p.t).map((j) =>
-            total(p.d, (c) => g[head.out(i, c)]! * x[head.v(j, c)]!),
-          );
-          const ofSlopes = range(p.t).map(
-            (j) => columns * total(p.d, (c) => Math.abs(g[head.out(i, c)]! * x[head.v(j, c)]!)),
-          );
-          const inner = total(p.t, (j) => row.values[j]! * slopes[j]!);
-          const ofInner = total(
-            p.t,
-            (j) =>
-              row.values[j]! * (Math.abs(slopes[j]!) * (row.relative[j]! + p.t + 4) + ofSlopes[j]!),
-          );
-          for (let j = 0; j < p.t; j++) {
-            const [probability, relative] = [row.values[j]!, row.relative[j]!];
-            const ds = probability * (slopes[j]! - inner);
-            const terms = Math.abs(slopes[j]!) + Math.abs(inner);
-            const ofProbability = probability * relative + LOST;
-            const ofDs =
-              ofProbability * Math.abs(slopes[j]! - inner) +
-              probability * (terms * 4 + ofSlopes[j]! + ofInner);
-            for (let c = 0; c < p.d; c++) {
-              add(head.q(i, c), scale * ds, scale * ofDs, x[head.k(j, c)]!);
-              add(head.k(j, c), scale * ds, scale * ofDs, x[head.q(i, c)]!);
-              add(head.v(j, c), probability, ofProbability, g[head.out(i, c)]!);
-            }
-          }
-        }
-      }
-      const compare = scaled(magnitude, 1, steady(data, values));
-      return [{ shape: qkvShape(p), dtype: 'float32', values, compare }];
+      for (const head of heads(p)) addHeadGrad(sums, qkv, grad, p, head, data);
+      const compare = scaled(sums.magnitude, 1, steady(data, sums.values));
+      return [{ shape: qkvShape(p), dtype: 'float32', values: sums.values, compare }];
     },
   };
+}
+
+/** Adds what one head has to say about the gradient of qkv. */
+export function addHeadGrad(
+  sums: { readonly values: Float64Array; readonly magnitude: Float64Array },
+  qkv: HostTensor,
+  grad: HostTensor,
+  p: Params,
+  head: Head,
+  data: DataClass,
+): void {
+  const [x, g] = [qkv.data, grad.data];
+  const add = (at: number, factor: number, off: number, other: number) => {
+    sums.values[at]! += factor * other;
+    sums.magnitude[at]! += (off + (p.t + 6) * Math.abs(factor)) * Math.abs(other);
+  };
+  const scale = 1 / Math.sqrt(p.d);
+  const columns = sumFactor(data, p.d);
+  for (let i = 0; i < p.t; i++) {
+    const row = probabilityRow(x, p, head, i, data);
+    const slopes = range(p.t).map((j) => total(p.d, (c) => g[head.out(i, c)]! * x[head.v(j, c)]!));
+    const ofSlopes = range(p.t).map(
+      (j) => columns * total(p.d, (c) => Math.abs(g[head.out(i, c)]! * x[head.v(j, c)]!)),
+    );
+    const inner = total(p.t, (j) => row.values[j]! * slopes[j]!);
+    const ofInner = total(
+      p.t,
+      (j) => row.values[j]! * (Math.abs(slopes[j]!) * (row.relative[j]! + p.t + 4) + ofSlopes[j]!),
+    );
+    for (let j = 0; j < p.t; j++) {
+      const [probability, relative] = [row.values[j]!, row.relative[j]!];
+      const ds = probability * (slopes[j]! - inner);
+      const terms = Math.abs(slopes[j]!) + Math.abs(inner);
+      const ofProbability = probability * relative + LOST;
+      const ofDs =
+        ofProbability * Math.abs(slopes[j]! - inner) +
+        probability * (terms * 4 + ofSlopes[j]! + ofInner);
+      for (let c = 0; c < p.d; c++) {
+        add(head.q(i, c), scale * ds, scale * ofDs, x[head.k(j, c)]!);
+        add(head.k(j, c), scale * ds, scale * ofDs, x[head.q(i, c)]!);
+        add(head.v(j, c), probability, ofProbability, g[head.out(i, c)]!);
+      }
+    }
+  }
 }
 
 /** Around vectors, groups of rows and blocks of keys; 64 and 72 are the heads of real models. */
@@ -279,7 +300,7 @@ const gradDrafts: Draft[] = [
       id: caseId('selfAttentionGrad', { ...p }),
       trial(rng) {
         const { qkv, grad } = draw(rng, p);
-        return gradTrial(qkv, grad, p, 'gaussian');
+        return selfAttentionGradTrial(qkv, grad, p, 'gaussian');
       },
     }),
   ),
@@ -287,18 +308,23 @@ const gradDrafts: Draft[] = [
     op: 'selfAttentionGrad',
     id: 'selfAttentionGrad(large)',
     trial: (rng) =>
-      gradTrial(large(rng, LARGE), gaussian(rng, outShape(LARGE)), LARGE, 'arbitrary'),
+      selfAttentionGradTrial(large(rng, LARGE), gaussian(rng, outShape(LARGE)), LARGE, 'arbitrary'),
   },
   {
     op: 'selfAttentionGrad',
     id: 'selfAttentionGrad(rising)',
     trial: (rng) =>
-      gradTrial(rising(rng, RISING), gaussian(rng, outShape(RISING)), RISING, 'gaussian'),
+      selfAttentionGradTrial(
+        rising(rng, RISING),
+        gaussian(rng, outShape(RISING)),
+        RISING,
+        'gaussian',
+      ),
   },
   {
     op: 'selfAttentionGrad',
     id: 'selfAttentionGrad(property)',
-    trials: property((qkv, grad, p) => gradTrial(qkv, grad, p, 'arbitrary')),
+    trials: property((qkv, grad, p) => selfAttentionGradTrial(qkv, grad, p, 'arbitrary')),
   },
 ];
 

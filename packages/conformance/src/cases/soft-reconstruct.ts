@@ -1,7 +1,7 @@
 import { type RandomStream, softReconstruct, softReconstructGradOp } from '@vq4dit/core';
 import fc from 'fast-check';
 import { finite, floatTensor, indexTensor } from '../arbitraries.ts';
-import { equal, scaled, sumFactor } from '../comparators.ts';
+import { type DataClass, equal, scaled, sumFactor } from '../comparators.ts';
 import { bothWays, type Draft } from '../composed-case.ts';
 import { floats, gaussian, type HostTensor, ints, rowIndices, uniform } from '../host-tensor.ts';
 import { caseId, type OpCase, type Trial } from '../op-case.ts';
@@ -12,7 +12,7 @@ interface SoftInputs {
   readonly ratios: HostTensor;
 }
 
-function softReconstructTrial({ codebook, candidates, ratios }: SoftInputs): Trial {
+export function softReconstructTrial({ codebook, candidates, ratios }: SoftInputs): Trial {
   const [rows, n] = candidates.shape as [number, number];
   const d = codebook.shape[1]!;
   return {
@@ -35,9 +35,10 @@ function softReconstructTrial({ codebook, candidates, ratios }: SoftInputs): Tri
   };
 }
 
-function softReconstructGradTrial(
+export function softReconstructGradTrial(
   { codebook, candidates, ratios }: SoftInputs,
   grad: HostTensor,
+  data: DataClass = 'arbitrary',
 ): Trial {
   const [rows, n] = candidates.shape as [number, number];
   const [k, d] = codebook.shape as [number, number];
@@ -62,7 +63,7 @@ function softReconstructGradTrial(
           ratiosSize[i]! += Math.abs(codebook.data[codeword * d + j]! * g);
         }
       }
-      const forCodebook = sumFactor('arbitrary', Math.max(...uses));
+      const forCodebook = sumFactor(data, Math.max(...uses));
       return [
         {
           shape: [k, d],
