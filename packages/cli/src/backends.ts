@@ -1,3 +1,4 @@
+import { isModuleSpecifier, loadBackend } from '@vq4dit/conformance/backend-module';
 import { BackendRegistry } from '@vq4dit/core';
 
 /**
@@ -43,4 +44,22 @@ export function createRegistry(): BackendRegistry {
     create: async () => (await import('@vq4dit/backend-reference')).createReferenceBackend(),
   });
   return registry;
+}
+
+/**
+ * The same list with the backend that `--backend` names, where that is a module of somebody else.
+ *
+ * @param name an id or a module, as in `./my-backend.js#createMyBackend`
+ * @returns the list, and the id under which the named backend is in it
+ * @throws BackendUnavailableError where there is no such module
+ */
+export async function registryWith(
+  name: string | undefined,
+): Promise<{ readonly registry: BackendRegistry; readonly id: string | undefined }> {
+  const registry = createRegistry();
+  const isKnown = registry.list().some(({ id }) => id === name);
+  if (name === undefined || isKnown || !isModuleSpecifier(name)) return { registry, id: name };
+  const loaded = await loadBackend(name);
+  registry.register(loaded);
+  return { registry, id: loaded.id };
 }

@@ -1,6 +1,6 @@
 import { type Backend, TensorOps } from '@vq4dit/core';
 import type { Command } from 'commander';
-import { createRegistry } from './backends.ts';
+import { registryWith } from './backends.ts';
 import { interruptSignal } from './terminal/interrupt.ts';
 import { createReporter, type Reporter } from './terminal/reporter.ts';
 
@@ -35,7 +35,6 @@ export async function withContext(
   const interrupt = interruptSignal(() =>
     reporter.note('Stopping at the next safe point; press Ctrl-C again to stop at once.'),
   );
-  const registry = createRegistry();
   const requireGpu = options.requireGpu ?? false;
   const failed = new Set<string>();
   let started: Promise<TensorOps> | undefined;
@@ -43,13 +42,17 @@ export async function withContext(
     reporter.note(`Backend: ${backend.id} (${backend.info().device})`);
     return new TensorOps(backend);
   };
-  const start = async () => use(await registry.init(options.backend, { requireGpu }));
+  const start = async () => {
+    const { registry, id } = await registryWith(options.backend);
+    return use(await registry.init(id, { requireGpu }));
+  };
   const replaceBackend = async (reason: string) => {
     if (options.backend !== undefined || started === undefined) return false;
     const { backend } = await started;
     failed.add(backend.id);
     await backend.close().catch(() => undefined);
     started = undefined;
+    const { registry } = await registryWith(undefined);
     for (const { id, priority } of registry.list()) {
       if (priority < 0 || failed.has(id)) continue;
       // One that cannot start here is no substitute; doctor says why.

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { InterruptedError, VqError } from '@vq4dit/core';
-import { CommanderError } from 'commander';
+import { type Command, CommanderError } from 'commander';
 import { createProgram } from './program.ts';
 import { INTERRUPTED } from './terminal/interrupt.ts';
 
@@ -15,13 +15,18 @@ export async function main(args: readonly string[]): Promise<number> {
   const file = new URL('../package.json', import.meta.url);
   const { version } = JSON.parse(await readFile(file, 'utf8')) as { version: string };
   const program = createProgram(version);
-  for (const command of [program, ...program.commands]) command.exitOverride();
+  for (const command of withParts(program)) command.exitOverride();
   try {
     await program.parseAsync([...args], { from: 'user' });
     return 0;
   } catch (error) {
     return exitCode(error);
   }
+}
+
+/** A command and those below it, at any depth. */
+function withParts(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(withParts)];
 }
 
 function exitCode(error: unknown): number {

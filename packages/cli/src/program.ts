@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { conformanceCommand } from './commands/conformance.ts';
 import { decodeCommand } from './commands/decode.ts';
 import { demoCommand } from './commands/demo.ts';
 import { doctorCommand } from './commands/doctor.ts';
@@ -16,7 +17,10 @@ export function createProgram(version: string): Command {
         'per weight, without data.',
     )
     .version(version)
-    .option('--backend <id>', 'tensor backend; see doctor. Default: the best that runs here')
+    .option(
+      '--backend <id>',
+      'tensor backend: an id of doctor, or a module. Default: the best here',
+    )
     .option('--require-gpu', 'fail where the backend would run on a CPU')
     .option('--json', 'print the result as JSON on stdout')
     .option('--quiet', 'no progress and no notes on stderr')
@@ -40,8 +44,12 @@ A first run:
     verifyCommand(),
     doctorCommand(),
     demoCommand(),
+    conformanceCommand(),
   ];
-  for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
+  for (const command of commands) {
+    program.addCommand(command.copyInheritedSettings(program));
+    for (const part of command.commands) part.copyInheritedSettings(command);
+  }
   return program;
 }
 

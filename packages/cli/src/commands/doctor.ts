@@ -1,7 +1,7 @@
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { Command } from 'commander';
-import { createRegistry } from '../backends.ts';
-import { type CommandContext, withContext } from '../context.ts';
+import { registryWith } from '../backends.ts';
+import { type CommandContext, type GlobalOptions, withContext } from '../context.ts';
 import { formatBytes, formatTable } from '../terminal/reporter.ts';
 
 export function doctorCommand(): Command {
@@ -9,12 +9,14 @@ export function doctorCommand(): Command {
     .summary('say what this machine can run, and why not')
     .description('Tries to start every backend and gives the reason where one cannot run.')
     .action((_flags: unknown, command: Command) =>
-      withContext(command, (context) => doctor(context)),
+      withContext(command, (context) =>
+        doctor(context, command.optsWithGlobals<GlobalOptions>().backend),
+      ),
     );
 }
 
-async function doctor({ reporter }: CommandContext): Promise<void> {
-  const registry = createRegistry();
+async function doctor({ reporter }: CommandContext, named?: string): Promise<void> {
+  const { registry } = await registryWith(named);
   const backends = await registry.probe();
   const usual = registry
     .list()
