@@ -14,6 +14,7 @@ const packages = readdirSync(join(root, 'packages')).sort();
 const folders = new Map([
   ...packages.map((name) => [name, join(root, 'packages', name)]),
   ['train-demo', join(root, 'tools', 'train-demo')],
+  ['generators', join(root, 'tools', 'generators')],
 ]);
 const reportOf = (name) => join(folders.get(name), REPORT);
 for (const name of folders.keys()) rmSync(reportOf(name), { force: true });
