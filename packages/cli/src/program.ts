@@ -3,6 +3,7 @@ import { conformanceCommand } from './commands/conformance.ts';
 import { decodeCommand } from './commands/decode.ts';
 import { demoCommand } from './commands/demo.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { evalCommand } from './commands/eval.ts';
 import { imagesCommand } from './commands/images.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { quantizeCommand } from './commands/quantize.ts';
@@ -42,6 +43,7 @@ A first run:
     decodeCommand(),
     inspectCommand(),
     verifyCommand(),
+    evalCommand(),
     doctorCommand(),
     demoCommand(),
     conformanceCommand(),

@@ -61,14 +61,14 @@ export async function imageMetrics(
   });
   const splits = Math.max(1, Math.ceil(set.count / SPLIT));
   const real = reference?.pooled;
-  const curve = [...set.prefixes].map(([images, own]) => distances(images, own));
-  return {
-    ...distances(set.count, set),
+  // The roots of covariances come last: with many features they take minutes.
+  const quick = {
     inceptionScore: inceptionScore(set.logits, network.classes, splits),
     ...(real && (await precisionRecall(ops, real, set.pooled))),
     ...(real && { kid: await kernelDistance(ops, real, set.pooled) }),
-    curve,
   };
+  const curve = [...set.prefixes].map(([images, own]) => distances(images, own));
+  return { ...distances(set.count, set), ...quick, curve };
 }
 
 /** @throws ArgumentError where the reference was made with another feature network */

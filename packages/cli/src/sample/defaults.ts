@@ -40,8 +40,12 @@ export function sampleDefaults(config: DiTConfig): SampleDefaults {
 const ACTIVATION_BYTES = 32 << 20;
 const MOST_IMAGES = 20;
 
-/** Images computed at once, so that the memory for activations does not grow with the model. */
-export function defaultBatch(config: DiTConfig, guided: boolean): number {
+/**
+ * Images computed at once, so that the memory for activations does not grow with the model.
+ *
+ * @param most by default what is quick to show progress for
+ */
+export function defaultBatch(config: DiTConfig, guided: boolean, most = MOST_IMAGES): number {
   const image = 4 * tokenCount(config) * mlpWidth(config) * (guided ? 2 : 1);
-  return Math.max(1, Math.min(MOST_IMAGES, Math.floor(ACTIVATION_BYTES / image)));
+  return Math.max(1, Math.min(most, Math.floor(ACTIVATION_BYTES / image)));
 }

@@ -1,6 +1,6 @@
 import { InterruptedError, type TensorOps } from '@vq4dit/core';
 import type { ByteImages, FeatureNetwork, ImageFeatures } from '../networks/network.ts';
-import { type FeatureStore, STORE_BATCH } from './feature-store.ts';
+import type { FeatureStore } from './feature-store.ts';
 import type { ImageSource } from './image-source.ts';
 
 /** Options of {@link collectFeatures}. */
@@ -40,8 +40,8 @@ export async function collectFeatures(
     let done = await store.finished(to, keep);
     onProgress?.(done);
     if (done >= to) continue;
-    const end = keep ? Math.min(samples, Math.ceil(to / STORE_BATCH) * STORE_BATCH) : to;
-    for await (const images of source.batches(done, end, STORE_BATCH)) {
+    const end = keep ? Math.min(samples, Math.ceil(to / store.batch) * store.batch) : to;
+    for await (const images of source.batches(done, end, store.batch)) {
       const features = await runInBatches(ops, network, images);
       await store.write(done, features, keep ? images : undefined);
       done += images.count;

@@ -10,7 +10,7 @@ import {
 import { ArgumentError } from '@vq4dit/core';
 import type { ByteImages, FeatureNetwork, ImageFeatures } from '../networks/network.ts';
 
-/** Images of one file; an interrupted run loses at most so many. */
+/** Images of one file where nothing else is said; an interrupted run loses at most so many. */
 export const STORE_BATCH = 100;
 
 /** The features of consecutive images, and the images themselves where they were kept. */
@@ -25,28 +25,37 @@ export interface StoredBatch {
 type Sizes = Pick<FeatureNetwork, 'features' | 'spatialFeatures' | 'classes'>;
 
 /**
- * The features of a set of images in a folder: one file for each {@link STORE_BATCH} images, each
+ * The features of a set of images in a folder: one file for each {@link FeatureStore.batch} images, each
  * written whole or not at all, so that a run may be killed at any time and goes on where it was.
  * Asking for more images later adds files; those that are there are used again.
  */
 export class FeatureStore {
   readonly path: string;
+  /** Images of one file. */
+  readonly batch: number;
   private readonly sizes: Sizes;
 
-  private constructor(path: string, sizes: Sizes) {
+  private constructor(path: string, sizes: Sizes, batch: number) {
     this.path = path;
     this.sizes = sizes;
+    this.batch = batch;
   }
 
   /**
    * Opens the folder of an earlier run on the same images, or makes a new one.
    *
    * @param identity all that decides the features: where the images come from, and the network
+   * @param batch images of one file
    * @throws ArgumentError where the folder holds features of something else
    * @throws OutputError where it cannot be written
    */
-  static async open(path: string, identity: unknown, sizes: Sizes): Promise<FeatureStore> {
-    const text = `${JSON.stringify(identity, null, 2)}\n`;
+  static async open(
+    path: string,
+    identity: unknown,
+    sizes: Sizes,
+    batch: number = STORE_BATCH,
+  ): Promise<FeatureStore> {
+    const text = `${JSON.stringify({ version: 1, batch, of: identity }, null, 2)}\n`;
     const file = join(path, 'images.json');
     const found = await readFile(file, 'utf8').catch(() => undefined);
     if (found !== undefined && found !== text) {
@@ -62,14 +71,14 @@ export class FeatureStore {
       }
       await writeFileAtomic(file, [new TextEncoder().encode(text)]);
     }
-    return new FeatureStore(path, sizes);
+    return new FeatureStore(path, sizes, batch);
   }
 
   /** How many images, from the first on, are finished; at most `samples`. */
   async finished(samples: number, withImages: boolean): Promise<number> {
     let done = 0;
     while (done < samples) {
-      const wanted = Math.min(STORE_BATCH, samples - done);
+      const wanted = Math.min(this.batch, samples - done);
       const there = await this.countOf(done, withImages);
       if (there < wanted) break;
       done += wanted;
@@ -77,7 +86,7 @@ export class FeatureStore {
     return done;
   }
 
-  /** Writes the features of images from number `first`, a multiple of {@link STORE_BATCH}. */
+  /** Writes the features of images from number `first`, a multiple of {@link FeatureStore.batch}. */
   async write(first: number, features: ImageFeatures, images?: ByteImages): Promise<void> {
     const { sizes } = this;
     const count = features.pooled.length / sizes.features;
@@ -98,8 +107,8 @@ export class FeatureStore {
 
   /** The batches of the first `samples` images, in order; one at a time is in memory. */
   async *read(samples: number): AsyncGenerator<StoredBatch, void, undefined> {
-    for (let first = 0; first < samples; first += STORE_BATCH) {
-      const count = Math.min(STORE_BATCH, samples - first);
+    for (let first = 0; first < samples; first += this.batch) {
+      const count = Math.min(this.batch, samples - first);
       const file = await openSafetensors(this.fileOf(first));
       try {
         const part = async (name: string, width: number) =>

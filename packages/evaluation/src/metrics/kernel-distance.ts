@@ -93,7 +93,9 @@ function kernelSum(
   for (let i = 0; i < size; i++) {
     for (let j = 0; j < size; j++) {
       if (skipDiagonal && i === j) continue;
-      sum += (products[i * size + j]! / features + 1) ** 3;
+      const base = products[i * size + j]! / features + 1;
+      // Much faster than a power, and there are hundreds of millions of them.
+      sum += base * base * base;
     }
   }
   return sum;
