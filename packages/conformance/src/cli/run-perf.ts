@@ -24,7 +24,7 @@ export const runPerf: Command = async ({ backend, declared }, _name, options, { 
 };
 
 function lineOf(row: Row): string {
-  const head = `${row.op.padEnd(22)} ${row.params.padEnd(48)} ${(row.way ?? '').padEnd(8)}`;
+  const head = `${row.op.padEnd(22)} ${row.params.padEnd(54)} ${(row.way ?? '').padEnd(8)}`;
   if (row.time_us === undefined) return `${head} ${row.status}: ${row.message}`;
   const rate =
     row.gflops === undefined ? `${digits(row.gb_s!)} GB/s` : `${digits(row.gflops)} GFLOP/s`;

@@ -9,7 +9,7 @@ export const runSupport: Command = async ({ backend }, _name, options, { writer 
   writer.text(`${backend.id} (${backend.info().device})`);
   for (const row of rows) {
     const reason = row.message === undefined ? '' : `  ${row.message}`;
-    writer.row(row, `${row.op.padEnd(22)} ${row.params.padEnd(48)} ${row.way}${reason}`);
+    writer.row(row, `${row.op.padEnd(22)} ${row.params.padEnd(54)} ${row.way}${reason}`);
   }
   return { failed: 0, ran: rows.length };
 };

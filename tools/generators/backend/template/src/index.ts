@@ -2,7 +2,7 @@ import type { BackendRegistration } from '@vq4dit/core';
 import { createMyDeviceBackend } from './backend.ts';
 
 export { createMyDeviceBackend } from './backend.ts';
-export type { DeviceBuffer } from './memory.ts';
+export type { DeviceBuffer, Values } from './memory.ts';
 
 /** What `--backend @vq4dit/backend-my-device` looks for. */
 export const vq4ditBackend: BackendRegistration = {
