@@ -3,6 +3,7 @@ import { InterruptedError, VqError } from '@vq4dit/core';
 import { type Command, CommanderError } from 'commander';
 import { createProgram } from './program.ts';
 import { INTERRUPTED } from './terminal/interrupt.ts';
+import { reportUsage } from './terminal/worker-usage.ts';
 
 /** Exit codes: 0 done, 1 the work failed, 2 wrong usage, 130 interrupted, 70 a bug of ours. */
 const FAILED = 1;
@@ -12,6 +13,7 @@ const BUG = 70;
 /** Runs one command and gives the exit code; never throws. */
 export async function main(args: readonly string[]): Promise<number> {
   process.stdout.on('error', quitOnClosedPipe);
+  const finished = reportUsage();
   const file = new URL('../package.json', import.meta.url);
   const { version } = JSON.parse(await readFile(file, 'utf8')) as { version: string };
   const program = createProgram(version);
@@ -21,6 +23,8 @@ export async function main(args: readonly string[]): Promise<number> {
     return 0;
   } catch (error) {
     return exitCode(error);
+  } finally {
+    finished();
   }
 }
 

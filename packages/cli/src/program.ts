@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { compareCommand } from './commands/compare.ts';
 import { conformanceCommand } from './commands/conformance.ts';
 import { decodeCommand } from './commands/decode.ts';
 import { demoCommand } from './commands/demo.ts';
@@ -44,6 +45,7 @@ A first run:
     inspectCommand(),
     verifyCommand(),
     evalCommand(),
+    compareCommand(),
     doctorCommand(),
     demoCommand(),
     conformanceCommand(),

@@ -14,6 +14,7 @@ import {
   safetensorsReference,
 } from '@vq4dit/evaluation';
 import type { CommandContext } from '../context.ts';
+import { countMissing } from './missing.ts';
 import type { OpenNetwork } from './network.ts';
 import { type ImageFiles, openImages } from './target.ts';
 
@@ -97,13 +98,13 @@ async function featuresOf(
   const identity = { images: images.identity, network: sha256, backend: ops.backend.id };
   const name = createHash('sha256').update(JSON.stringify(identity)).digest('hex').slice(0, 8);
   const store = await FeatureStore.open(join(cache, `reference-${name}`), identity, network);
-  const before = await store.finished(samples, false);
-  const task = context.reporter.task('Reference images', samples - before);
+  const left = countMissing(await store.missing(samples));
+  const task = context.reporter.task('Reference images', Math.max(1, left));
   try {
     await collectFeatures(ops, network, images.source, store, {
       samples,
       signal: context.signal,
-      onProgress: (done) => task.update(done - before),
+      onProgress: (done) => task.update(done),
     });
   } finally {
     task.end();

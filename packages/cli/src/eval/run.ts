@@ -12,6 +12,7 @@ import {
 } from '@vq4dit/evaluation';
 import type { CommandContext } from '../context.ts';
 import { defaultBatch, isLatent } from '../sample/defaults.ts';
+import { countMissing } from './missing.ts';
 import {
   DEMO_FILES,
   type ImageKind,
@@ -137,15 +138,16 @@ async function collect(
   { target, settings, keepImages }: EvalJob,
   { network, store, samples }: { network: FeatureNetwork; store: FeatureStore; samples: number },
 ) {
-  const before = await store.finished(samples, false);
-  if (before > 0) reporter.note(`${before} of ${samples} images are there from an earlier run.`);
+  const left = countMissing(await store.missing(samples, keepImages));
+  if (left < samples) {
+    reporter.note(`${samples - left} of ${samples} images are there from an earlier run.`);
+  }
   const label = target.kind === 'model' ? 'Drawing' : 'Images';
-  const task = reporter.task(label, Math.max(1, samples - before));
+  const task = reporter.task(label, Math.max(1, left));
   const started = performance.now();
-  let done = before;
+  let done = 0;
   const show = (share: number) => {
-    const images = done - before + Math.floor(share * Math.min(store.batch, samples - done));
-    task.update(Math.max(0, images), target.path);
+    task.update(done + Math.floor(share * Math.min(store.batch, left - done)), target.path);
   };
   const source: ImageSource =
     target.kind === 'images'
@@ -162,5 +164,5 @@ async function collect(
   } finally {
     task.end();
   }
-  return { images: samples - before, seconds: (performance.now() - started) / 1000 };
+  return { images: left, seconds: (performance.now() - started) / 1000 };
 }

@@ -6,10 +6,10 @@ import type { ImageSource } from './image-source.ts';
 /** Options of {@link collectFeatures}. */
 export interface CollectOptions {
   readonly samples: number;
-  /** Keeps the first so many images beside their features; a whole file's at a time. Default 0. */
+  /** Keeps the first so many images beside their features, rounded up to whole files. Default 0. */
   readonly keepImages?: number;
   readonly signal?: AbortSignal;
-  /** Called with the images done so far, those of earlier runs included. */
+  /** Called with the images of this run that are done, from 0 on. */
   readonly onProgress?: (done: number) => void;
 }
 
@@ -27,28 +27,19 @@ export async function collectFeatures(
   store: FeatureStore,
   { samples, keepImages = 0, signal, onProgress }: CollectOptions,
 ): Promise<void> {
-  // The files that keep images come first: they may be missing where features alone were kept.
-  const kept = Math.min(samples, keepImages);
-  const stages =
-    kept > 0
-      ? [
-          { to: kept, keep: true },
-          { to: samples, keep: false },
-        ]
-      : [];
-  for (const { to, keep } of stages.length > 0 ? stages : [{ to: samples, keep: false }]) {
-    let done = await store.finished(to, keep);
-    onProgress?.(done);
-    if (done >= to) continue;
-    const end = keep ? Math.min(samples, Math.ceil(to / store.batch) * store.batch) : to;
-    for await (const images of source.batches(done, end, store.batch)) {
+  let done = 0;
+  onProgress?.(0);
+  for (const [from, to] of await store.missing(samples, keepImages)) {
+    let first = from;
+    for await (const images of source.batches(from, to, store.batch)) {
       const features = await runInBatches(ops, network, images);
-      await store.write(done, features, keep ? images : undefined);
+      await store.write(first, features, first < keepImages ? images : undefined);
+      first += images.count;
       done += images.count;
       onProgress?.(done);
       if (signal?.aborted) {
         throw new InterruptedError(
-          `Stopped after ${done} of ${samples} images; run the same command again to go on, the features are in ${store.path}.`,
+          `Stopped after ${done} images; run the same command again to go on, the features are in ${store.path}.`,
         );
       }
     }

@@ -74,16 +74,21 @@ export class FeatureStore {
     return new FeatureStore(path, sizes, batch);
   }
 
-  /** How many images, from the first on, are finished; at most `samples`. */
-  async finished(samples: number, withImages: boolean): Promise<number> {
-    let done = 0;
-    while (done < samples) {
-      const wanted = Math.min(this.batch, samples - done);
-      const there = await this.countOf(done, withImages);
-      if (there < wanted) break;
-      done += wanted;
+  /**
+   * The images among the first `samples` that are not there yet, as ranges [from, to) of whole files.
+   *
+   * @param keepImages of the first so many the pixels must be there as well
+   */
+  async missing(samples: number, keepImages = 0): Promise<(readonly [number, number])[]> {
+    const ranges: [number, number][] = [];
+    for (let first = 0; first < samples; first += this.batch) {
+      const end = Math.min(samples, first + this.batch);
+      if ((await this.countOf(first, first < keepImages)) >= end - first) continue;
+      const last = ranges.at(-1);
+      if (last?.[1] === first) last[1] = end;
+      else ranges.push([first, end]);
     }
-    return done;
+    return ranges;
   }
 
   /** Writes the features of images from number `first`, a multiple of {@link FeatureStore.batch}. */

@@ -1,0 +1,72 @@
+import { quantizeCommand } from '../commands/quantize.ts';
+
+/** A way to quantize: what it is called, and what `vq4dit quantize` is told. */
+export interface Method {
+  readonly name: string;
+  /** What the table calls it. */
+  readonly title: string;
+  /** A value of `quantize --method`. */
+  readonly method: string;
+  /** Arguments beside method, bits and seed. */
+  readonly args: readonly string[];
+  /** Whether it is calibrated along trajectories, whose number and length are options. */
+  readonly calibrated: boolean;
+}
+
+const method = (
+  name: string,
+  title: string,
+  { method = name, args = [], calibrated = false }: Partial<Omit<Method, 'name' | 'title'>> = {},
+): Method => ({ name, title, method, args, calibrated });
+const vq4dit = (name: string, title: string, ...args: string[]): Method =>
+  method(name, title, { method: 'vq4dit', args, calibrated: true });
+
+/** Every method that can be named; a new one is one line. */
+export const METHODS: readonly Method[] = [
+  method('uniform', 'uniform, round to nearest'),
+  method('gptq', 'GPTQ', { calibrated: true }),
+  method('qdit', 'Q-DiT', { calibrated: true }),
+  method('repq', 'RepQ-ViT', { calibrated: true }),
+  method('vq', 'VQ (k-means)'),
+  vq4dit('vq-codebook', 'VQ, codebooks calibrated', '--candidates', '1'),
+  vq4dit('paper', "VQ4DiT, the paper's recipe", '--recipe', 'paper'),
+  vq4dit('paper-n1', "the paper's recipe, n = 1", '--recipe', 'paper', '--candidates', '1'),
+  vq4dit('paper-n3', "the paper's recipe, n = 3", '--recipe', 'paper', '--candidates', '3'),
+  vq4dit('paper-n4', "the paper's recipe, n = 4", '--recipe', 'paper', '--candidates', '4'),
+  vq4dit('published-code', 'the published code', '--recipe', 'published-code'),
+  vq4dit('vq4dit', 'VQ4DiT, default recipe'),
+  vq4dit('best', 'VQ4DiT, best recipe', '--recipe', 'best'),
+];
+
+/** Those that are compared where nothing is said. */
+export const DEFAULT_METHODS = [
+  ...['uniform', 'gptq', 'qdit', 'repq', 'vq', 'vq-codebook', 'paper', 'published-code'],
+  ...['vq4dit', 'best'],
+];
+
+/**
+ * Whether `vq4dit quantize` offers what the method needs; it is asked itself, so that no list here
+ * can disagree with it.
+ */
+export function isOffered({ method, args }: Method): boolean {
+  const { options } = quantizeCommand();
+  const offers = (flag: string, value: string) =>
+    options.find(({ long }) => long === flag)?.argChoices?.includes(value) ?? false;
+  const recipe = args.indexOf('--recipe');
+  return offers('--method', method) && (recipe < 0 || offers('--recipe', args[recipe + 1]!));
+}
+
+/** Codebooks by bits per weight: codewords k and length d of a sub-vector, log2(k) / d = bits. */
+const CODEBOOKS: Readonly<Record<number, readonly [number, number]>> = {
+  1: [256, 8],
+  2: [256, 4],
+  3: [64, 2],
+  4: [256, 2],
+};
+
+/** The arguments that ask a method for so many bits per weight; undefined where it has no such rate. */
+export function rateArguments({ method }: Method, bits: number): string[] | undefined {
+  if (method !== 'vq' && method !== 'vq4dit') return ['--bits', String(bits)];
+  const codebook = CODEBOOKS[bits];
+  return codebook && ['--codewords', String(codebook[0]), '--subvector', String(codebook[1])];
+}
