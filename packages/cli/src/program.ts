@@ -3,6 +3,7 @@ import { compareCommand } from './commands/compare.ts';
 import { conformanceCommand } from './commands/conformance.ts';
 import { decodeCommand } from './commands/decode.ts';
 import { demoCommand } from './commands/demo.ts';
+import { diagnoseCommand } from './commands/diagnose.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { evalCommand } from './commands/eval.ts';
 import { imagesCommand } from './commands/images.ts';
@@ -46,6 +47,7 @@ A first run:
     verifyCommand(),
     evalCommand(),
     compareCommand(),
+    diagnoseCommand(),
     doctorCommand(),
     demoCommand(),
     conformanceCommand(),

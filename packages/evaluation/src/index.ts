@@ -1,3 +1,4 @@
+export * from './diagnosis/index.ts';
 export * from './features/index.ts';
 export {
   type CurvePoint,
