@@ -5,7 +5,15 @@ import { openModel, outputError } from '@vq4dit/checkpoint';
 import { ArgumentError, VqError } from '@vq4dit/core';
 import { demoModel } from '@vq4dit/demo-model';
 import { markdownTable } from '@vq4dit/report';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
+import {
+  type CompareFlags,
+  commandText,
+  DEFAULTS,
+  integers,
+  names,
+  seeds,
+} from '../compare/flags.ts';
 import { DEFAULT_METHODS, isOffered, METHODS } from '../compare/methods.ts';
 import {
   type CompareRequest,
@@ -13,7 +21,6 @@ import {
   methodsOf,
   namedModels,
   planCells,
-  type SeedPlan,
 } from '../compare/plan.ts';
 import { REPORT_FILES, type ReportContext, writeReport } from '../compare/report.ts';
 import { type Outcome, runCells } from '../compare/run.ts';
@@ -21,48 +28,6 @@ import { comparisonTable } from '../compare/table.ts';
 import { type CommandContext, type GlobalOptions, withContext } from '../context.ts';
 import { integer, number } from '../terminal/parse.ts';
 import { formatSeconds } from '../terminal/reporter.ts';
-
-interface CompareFlags extends GlobalOptions {
-  out: string;
-  methods?: string[];
-  bits?: number[];
-  seeds?: SeedPlan;
-  samples?: number;
-  headline?: string[];
-  headlineSamples?: number;
-  sampler: 'ddpm' | 'ddim';
-  steps?: number;
-  guidance: number;
-  evalSeed: number;
-  errorSteps?: number;
-  errorRepeats?: number;
-  trajectories?: number;
-  calibrationSteps?: number;
-  network?: string;
-  reference?: string;
-  vae?: string;
-  config?: string;
-  quick?: boolean;
-  concurrency: number;
-}
-
-/** What is done where nothing is said: the whole table, or a quick one. */
-const DEFAULTS = {
-  full: {
-    bits: [4, 3, 2],
-    seeds: { all: [0], byBits: new Map([[2, [0, 1, 2]]]) } as SeedPlan,
-    ...{ samples: 2000, headlineSamples: 10_000, steps: 20, errorSteps: 20, errorRepeats: 4 },
-    headline: ['vq', 'vq-codebook', 'paper', 'vq4dit', 'best'],
-    ...{ trajectories: undefined, calibrationSteps: undefined },
-  },
-  quick: {
-    bits: [4, 3, 2],
-    seeds: { all: [0], byBits: new Map() } as SeedPlan,
-    ...{ samples: 200, headlineSamples: 0, steps: 8, errorSteps: 8, errorRepeats: 1 },
-    headline: [] as string[],
-    ...{ trajectories: 2, calibrationSteps: 10 },
-  },
-} as const;
 
 export function compareCommand(): Command {
   return new Command('compare')
@@ -254,60 +219,4 @@ function commonArguments(flags: CompareFlags) {
       ...given('--vae', flags.vae),
     ],
   };
-}
-
-/** The command as one would type it, without what cannot change a figure. */
-function commandText(models: readonly string[], flags: CompareFlags): string {
-  const list = (values: readonly (string | number)[] | undefined) => values?.join(',');
-  const seedText =
-    flags.seeds &&
-    [
-      flags.seeds.all.join(','),
-      ...[...flags.seeds.byBits].map(([bits, own]) => `${bits}=${own.join(',')}`),
-    ].join(';');
-  const options: [string, string | number | undefined][] = [
-    ['methods', list(flags.methods)],
-    ['bits', list(flags.bits)],
-    ['seeds', seedText && `"${seedText}"`],
-    ['samples', flags.samples],
-    ['headline', list(flags.headline)],
-    ['headline-samples', flags.headlineSamples],
-    ['sampler', flags.sampler === 'ddim' ? undefined : flags.sampler],
-    ['steps', flags.steps],
-    ['guidance', flags.guidance === 1 ? undefined : flags.guidance],
-    ['eval-seed', flags.evalSeed === 0 ? undefined : flags.evalSeed],
-    ['error-steps', flags.errorSteps],
-    ['error-repeats', flags.errorRepeats],
-    ['trajectories', flags.trajectories],
-    ['calibration-steps', flags.calibrationSteps],
-    ['concurrency', flags.concurrency === 1 ? undefined : flags.concurrency],
-    ['backend', flags.backend],
-  ];
-  const given = options.flatMap(([name, value]) =>
-    value === undefined ? [] : `--${name} ${value}`,
-  );
-  return ['vq4dit compare', ...models, ...(flags.quick ? ['--quick'] : []), ...given].join(' ');
-}
-
-const names = (text: string) => unique(text.split(',').map((part) => part.trim()));
-const integers = (text: string) =>
-  unique(text.split(',').map((part) => integer(1, 8)(part.trim())));
-
-function unique<T>(values: readonly T[]): T[] {
-  if (new Set(values).size !== values.length) {
-    throw new InvalidArgumentError('A value comes twice.');
-  }
-  return [...values];
-}
-
-/** `0;2=0,1,2` */
-function seeds(text: string): SeedPlan {
-  const list = (part: string) => unique(part.split(',').map((seed) => integer(0)(seed.trim())));
-  const [first, ...others] = text.split(';');
-  const byBits = others.map((part): [number, number[]] => {
-    const [bits, own] = part.split('=');
-    if (own === undefined) throw new InvalidArgumentError('After ";" comes <bits>=<seeds>.');
-    return [integer(1, 8)(bits!.trim()), list(own)];
-  });
-  return { all: list(first!), byBits: new Map(byBits) };
 }

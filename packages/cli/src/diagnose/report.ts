@@ -17,8 +17,8 @@ export function findingsTable(findings: readonly Finding[]): TableBlock {
     caption: 'Gradients of sub-vectors, and which candidates they use',
     columns: [
       'model',
-      'mean cosine, same codeword',
-      'mean cosine, any two',
+      'cosine, same codeword',
+      'cosine, any two',
       'opposed pairs',
       ...rankNames(most),
     ],
