@@ -22,7 +22,8 @@ export interface StoredBatch {
   readonly images: ByteImages | undefined;
 }
 
-type Sizes = Pick<FeatureNetwork, 'features' | 'spatialFeatures' | 'classes'>;
+/** How many numbers a network gives for an image. */
+export type FeatureSizes = Pick<FeatureNetwork, 'features' | 'spatialFeatures' | 'classes'>;
 
 /**
  * The features of a set of images in a folder: one file for each {@link FeatureStore.batch} images, each
@@ -33,9 +34,9 @@ export class FeatureStore {
   readonly path: string;
   /** Images of one file. */
   readonly batch: number;
-  private readonly sizes: Sizes;
+  private readonly sizes: FeatureSizes;
 
-  private constructor(path: string, sizes: Sizes, batch: number) {
+  private constructor(path: string, sizes: FeatureSizes, batch: number) {
     this.path = path;
     this.sizes = sizes;
     this.batch = batch;
@@ -52,7 +53,7 @@ export class FeatureStore {
   static async open(
     path: string,
     identity: unknown,
-    sizes: Sizes,
+    sizes: FeatureSizes,
     batch: number = STORE_BATCH,
   ): Promise<FeatureStore> {
     const text = `${JSON.stringify({ version: 1, batch, of: identity }, null, 2)}\n`;
