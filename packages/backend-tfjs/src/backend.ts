@@ -1,4 +1,4 @@
-import type { Backend, OpQuery, RequiredKernels, Support } from '@vq4dit/core';
+import type { Backend, OpQuery, PrecisionTier, RequiredKernels, Support } from '@vq4dit/core';
 import { BackendUnavailableError, sizeOf } from '@vq4dit/core';
 import type { TfDevice } from './device.ts';
 import { describeDevice } from './device-info.ts';
@@ -28,6 +28,8 @@ export interface TfjsBackendOptions {
   readonly direct?: boolean;
   /** wasm: bytes for transposed copies of matrices that are used again and again. Default 256 MiB. */
   readonly weightCacheBytes?: number;
+  /** The precision of products, where the caller knows better than TensorFlow.js says. */
+  readonly precision?: PrecisionTier;
 }
 
 /**
@@ -41,7 +43,8 @@ export async function createTfjsBackend(options: TfjsBackendOptions): Promise<Ba
   await start(tf, name);
   const direct = (options.direct ?? true) && (name === 'cpu' || name === 'wasm');
   const device: TfDevice = direct ? new DirectDevice(tf, name) : new EngineDevice(tf, name);
-  const info = await describeDevice(tf, options.id ?? `tfjs-${name}`, name);
+  const described = await describeDevice(tf, options.id ?? `tfjs-${name}`, name);
+  const info = { ...described, precision: options.precision ?? described.precision };
   const products =
     name === 'wasm' && device.host
       ? new WasmMatmul(device, device.host, options.weightCacheBytes ?? 2 ** 28)

@@ -1,10 +1,15 @@
 import type { BackendInfo, PrecisionTier } from '@vq4dit/core';
+import { nodeProcess } from './native/node.ts';
+import { nvidiaGpuModel } from './native/nvidia.ts';
 import type { Tf } from './tf.ts';
 
 /** What the adapter asks of backends other than wasm and cpu, where they can tell. */
 interface Graphics {
   /** tfjs-node */
   readonly isUsingGpuDevice?: boolean;
+  /** tfjs-node: true for the package with `-gpu`, on whatever it runs. */
+  readonly isGPUPackage?: boolean;
+  readonly binding?: { readonly TF_Version?: string };
   /** WebGL */
   getGPGPUContext?(): { readonly gl: WebGl };
 }
@@ -14,14 +19,9 @@ interface WebGl {
   getParameter(name: number): unknown;
 }
 
-interface Process {
-  readonly versions?: Readonly<Record<string, string>>;
-  getBuiltinModule?(name: 'node:os'): { cpus(): { readonly model: string }[] } | undefined;
-}
-
 /** Asks TensorFlow.js what it really runs on. */
 export async function describeDevice(tf: Tf, id: string, name: string): Promise<BackendInfo> {
-  const { process } = globalThis as { process?: Process };
+  const process = nodeProcess();
   const versions: Record<string, string> = { 'tfjs-core': tf.version_core };
   if (process?.versions?.node) versions.node = process.versions.node;
   const cpu = process?.getBuiltinModule?.('node:os')?.cpus()[0]?.model.trim() ?? 'CPU';
@@ -43,8 +43,9 @@ export async function describeDevice(tf: Tf, id: string, name: string): Promise<
   if (name === 'cpu') return of(`${cpu} (JavaScript, 1 thread)`, false);
   const backend = tf.findBackend(name) as unknown as Graphics;
   if (name === 'tensorflow') {
-    const gpu = backend.isUsingGpuDevice === true;
-    return of(gpu ? 'CUDA GPU (native TensorFlow)' : `${cpu} (native TensorFlow)`, gpu);
+    const version = backend.binding?.TF_Version;
+    if (version) versions.tensorflow = version;
+    return of(...nativeDevice(backend, cpu, version ? ` ${version}` : ''));
   }
   if (name === 'webgl') {
     const renderer = rendererOf(backend.getGPGPUContext?.().gl);
@@ -54,6 +55,16 @@ export async function describeDevice(tf: Tf, id: string, name: string): Promise<
     return of(`${renderer} (WebGL)`, !software, full ? 'f32' : 'f16');
   }
   return of(`TensorFlow.js backend "${name}"`, name === 'webgpu');
+}
+
+/** The device of native TensorFlow, and whether it is a GPU. */
+export function nativeDevice(backend: Graphics, cpu: string, version: string): [string, boolean] {
+  const tensorflow = `native TensorFlow${version}`;
+  if (backend.isUsingGpuDevice) {
+    return [`${nvidiaGpuModel() ?? 'NVIDIA GPU'} (CUDA, ${tensorflow})`, true];
+  }
+  const why = backend.isGPUPackage ? ', CUDA finds no GPU' : '';
+  return [`${cpu} (${tensorflow}${why})`, false];
 }
 
 function rendererOf(gl: WebGl | undefined): string {

@@ -36,6 +36,10 @@ export function unary(device: TfDevice, op: UnaryOp, x: Kernel): TensorInfo {
   if (op === 'sign' && device.host) return signLoop(device.host, x);
   return withWork(device, (w) => {
     const flat = w.input(x, [size]);
+    // Native TensorFlow's own `Reciprocal` is an estimate that is refined, and up to 2 ulp away.
+    if (op === 'reciprocal' && device.name === 'tensorflow') {
+      return w.run('RealDiv', { a: w.scalar(1), b: flat });
+    }
     const out = w.run(UNARY[op], { x: flat });
     if (op !== 'sign') return out;
     const isNan = w.run('IsNan', { x: flat });
