@@ -5,6 +5,8 @@ export {
   candidateSets,
   MAX_CANDIDATES,
 } from './candidates.ts';
+export { type GptqOptions, GptqQuantizer } from './gptq.ts';
+export { dampedGram, layerOutputError } from './gram.ts';
 export { clampCodewords, type KMeansOptions, type KMeansResult, kmeans } from './kmeans.ts';
 export type { KMeansProgress } from './lloyd.ts';
 export { assignByOutputError, type OutputErrorOptions } from './output-error.ts';
@@ -28,6 +30,16 @@ export {
   type QuantizedSize,
   quantizedLayerSize,
   totalQuantizedSize,
+  type UniformLayerShape,
+  uniformLayerSize,
 } from './size.ts';
 export { flatSubvectors, type SubvectorSource } from './subvectors.ts';
+export { type Granularity, type UniformOptions, UniformQuantizer } from './uniform.ts';
+export { type Clipping, fitGrid, roundToGrid, type UniformGrid } from './uniform-grid.ts';
+export {
+  checkUniformBits,
+  UNIFORM_BITS,
+  UniformWeight,
+  type UniformWeightParts,
+} from './uniform-weight.ts';
 export { RATES, VectorQuantizer, type VectorQuantizerOptions } from './vector-quantizer.ts';

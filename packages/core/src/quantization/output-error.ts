@@ -1,5 +1,6 @@
-import { ArgumentError, ShapeError } from '../errors.ts';
+import { ShapeError } from '../errors.ts';
 import { Pacer } from '../host/pacer.ts';
+import { dampedGram } from './gram.ts';
 import type { VqWeight, WeightMatrix } from './quantized-weight.ts';
 
 /** What {@link assignByOutputError} works on. */
@@ -45,9 +46,6 @@ export async function assignByOutputError(options: OutputErrorOptions): Promise<
       `${weight.name}: a Gram matrix of ${gram.length} elements and ${candidates.length} candidates do not fit a ${rows} x ${columns} matrix.`,
     );
   }
-  if (!(damping >= 0)) {
-    throw new ArgumentError(`The damping must be a number of at least 0, not ${damping}.`);
-  }
   const damped = dampedGram(gram, columns, damping);
   const choice = new Int32Array(count);
   const pacer = new Pacer('The choice of assignments', options.signal);
@@ -57,14 +55,6 @@ export async function assignByOutputError(options: OutputErrorOptions): Promise<
     if (pacer.due()) await pacer.pause();
   }
   return choice;
-}
-
-function dampedGram(gram: Float64Array, columns: number, damping: number): Float64Array {
-  let trace = 0;
-  for (let i = 0; i < columns; i++) trace += gram[i * columns + i]!;
-  const damped = Float64Array.from(gram);
-  for (let i = 0; i < columns; i++) damped[i * columns + i]! += (damping * trace) / columns;
-  return damped;
 }
 
 /** All passes over one row; the rows of a matrix do not depend on each other. */

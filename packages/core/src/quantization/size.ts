@@ -15,11 +15,26 @@ export interface LayerShape {
   readonly codebookBytes: 2 | 4;
 }
 
-/** What a quantized layer, or a whole model, takes; codebooks included. */
+/** One weight matrix on uniform grids, as it is stored: codes, scales and zero points. */
+export interface UniformLayerShape {
+  readonly rows: number;
+  readonly columns: number;
+  /** Bits of a code, and of a zero point. */
+  readonly bits: number;
+  /** Runs of rows with grids of their own. */
+  readonly scaleRows: number;
+  /** Neighbouring columns that share a grid; the last group may be shorter. */
+  readonly groupSize: number;
+  /** Bytes of one scale: 2 for F16, 4 for F32. */
+  readonly scaleBytes: 2 | 4;
+}
+
+/** What a quantized layer, or a whole model, takes; codebooks, or scales and zero points, included. */
 export interface QuantizedSize {
   readonly weights: number;
   /** Bits of all codes: sub-vectors times code width. */
   readonly codeBits: number;
+  /** Bits of the codebooks, or of the scales and zero points of uniform grids. */
   readonly codebookBits: number;
   /** Bytes on disk of the packed codes (each layer is rounded up to a byte) and the codebooks. */
   readonly bytes: number;
@@ -53,6 +68,32 @@ export function quantizedLayerSize(shape: LayerShape): QuantizedSize {
   const codeBits = (weights / d) * codeWidth(k);
   const codebookBits = groups * k * d * codebookBytes * 8;
   const bytes = Math.ceil(codeBits / 8) + codebookBits / 8;
+  return {
+    weights,
+    codeBits,
+    codebookBits,
+    bytes,
+    bitsPerWeight: rate(codeBits, codebookBits, weights),
+  };
+}
+
+/**
+ * The size of one weight matrix on uniform grids.
+ *
+ * @throws ArgumentError when a number is not a positive integer
+ */
+export function uniformLayerSize(shape: UniformLayerShape): QuantizedSize {
+  const { rows, columns, bits, scaleRows, groupSize, scaleBytes } = shape;
+  for (const [name, value] of Object.entries({ rows, columns, bits, scaleRows, groupSize })) {
+    if (!Number.isSafeInteger(value) || value < 1) {
+      throw new ArgumentError(`${name} must be a positive integer, not ${value}.`);
+    }
+  }
+  const weights = rows * columns;
+  const codeBits = weights * bits;
+  const grids = scaleRows * Math.ceil(columns / groupSize);
+  const codebookBits = grids * (8 * scaleBytes + bits);
+  const bytes = Math.ceil(codeBits / 8) + grids * scaleBytes + Math.ceil((grids * bits) / 8);
   return {
     weights,
     codeBits,
