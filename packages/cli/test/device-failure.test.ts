@@ -18,8 +18,8 @@ import { sameFolders, temporaryFolder, writeModel } from './support/models.ts';
 const device: { fault?: Fault } = {};
 
 // The whole command line, with two backends of which the better one dies.
-vi.mock('../src/backends.ts', () => ({
-  createRegistry() {
+vi.mock('../src/backends.ts', () => {
+  const createRegistry = () => {
     const registry = new BackendRegistry();
     const create = () => createTfjsCpuBackend();
     registry.register({
@@ -30,8 +30,10 @@ vi.mock('../src/backends.ts', () => ({
     registry.register({ id: 'missing', description: '', priority: 2, create: missing });
     registry.register({ id: 'tfjs-cpu', description: '', priority: 1, create });
     return registry;
-  },
-}));
+  };
+  const registryWith = async (id?: string) => ({ registry: createRegistry(), id });
+  return { createRegistry, registryWith };
+});
 
 const folder = await temporaryFolder();
 const at = (name: string) => join(folder, name);
