@@ -68,16 +68,31 @@ describe('what the files say is refused when they are opened', () => {
     [
       'a newer format in config.json',
       ({ quantization }) => {
-        quantization.format_version = 2;
+        quantization.format_version = 3;
       },
-      /config\.json: quantization_config: format version 2 is newer than 1.*update vq4dit/,
+      /config\.json: quantization_config: format version 3 is newer than 2.*update vq4dit/,
     ],
     [
       'a newer format in the tensor file',
       ({ metadata }) => {
+        metadata.format_version = '3';
+      },
+      /model\.safetensors: metadata: format version 3 is newer than 2.*update vq4dit/,
+    ],
+    [
+      'another format in config.json than in the tensor file',
+      ({ quantization }) => {
+        quantization.format_version = 2;
+      },
+      /the metadata say format version 1, but .*config\.json says 2/,
+    ],
+    [
+      'the format of uniform grids for layers of codewords',
+      ({ quantization, metadata }) => {
+        quantization.format_version = 2;
         metadata.format_version = '2';
       },
-      /model\.safetensors: metadata: format version 2 is newer than 1.*update vq4dit/,
+      /unknown field "groups"/,
     ],
     [
       'no format version',

@@ -151,7 +151,7 @@ describe('a model', () => {
     );
     const opened = await openModel(at('clamped'));
     await opened.close();
-    expect(opened.quantizedLayers().map(({ k }) => k)).toEqual([16, 16]);
+    expect(opened.quantizedLayers()).toMatchObject([{ k: 16 }, { k: 16 }]);
   });
 });
 

@@ -1,9 +1,23 @@
-import { ArgumentError, NonFiniteError } from '@vq4dit/core';
+import { ArgumentError, checkUniformBits, NonFiniteError } from '@vq4dit/core';
 import { expectedTensors } from '@vq4dit/dit';
 import { quote } from '../io/describe.ts';
-import { MAX_CODEWORDS, MAX_SUBVECTOR, weightName } from './format.ts';
+import { MAX_CODEWORDS, MAX_SUBVECTOR, type UniformScheme, weightName } from './format.ts';
 import type { ArtefactJob } from './job.ts';
 import { isCount } from './layer-table.ts';
+
+function checkUniformScheme(
+  { granularity, groupSize }: UniformScheme,
+  codewords: number,
+  subvector: number,
+): void {
+  const bits = Math.log2(codewords);
+  checkUniformBits(bits);
+  if (subvector !== 1 || (granularity === 'group') !== isCount(groupSize)) {
+    throw new ArgumentError(
+      `Uniform grids have sub-vectors of one weight, and a group size where the granularity is group; not ${subvector} and ${groupSize}.`,
+    );
+  }
+}
 
 /**
  * Checks a job against its model before anything is computed or written. Returns it with its layers
@@ -13,6 +27,7 @@ import { isCount } from './layer-table.ts';
  */
 export function checkJob(job: ArtefactJob): ArtefactJob {
   const { model, layers, biases = new Map(), codewords, subvector, candidates = 1 } = job;
+  if (job.uniform) checkUniformScheme(job.uniform, codewords, subvector);
   if (model.kind !== 'checkpoint') {
     throw new ArgumentError(
       `${model.name}: this model is already quantized; quantize the floating-point one.`,

@@ -1,7 +1,7 @@
 import { ArgumentError, type QuantizedSize } from '@vq4dit/core';
 import { type DiTConfig, ditConfigToJson, expectedTensors } from '@vq4dit/dit';
 import { quote } from '../io/describe.ts';
-import { FORMAT_VERSION, QUANT_METHOD, type QuantizedLayerInfo } from './format.ts';
+import { QUANT_METHOD, type QuantizedLayerInfo, SCHEME_VERSION } from './format.ts';
 import type { ArtefactJob } from './job.ts';
 import { encodeLayerTable } from './layer-table.ts';
 import { quantizationConfigToJson } from './quantization-config.ts';
@@ -24,7 +24,7 @@ export function describeTensors(
 ): Record<string, string> {
   const metadata = {
     format: QUANT_METHOD,
-    format_version: String(FORMAT_VERSION),
+    format_version: String(versionOf(job)),
     producer: job.producer ?? QUANT_METHOD,
     method: job.method,
     seed: String(job.seed),
@@ -41,6 +41,10 @@ export function describeTensors(
   return { ...job.metadata, ...metadata };
 }
 
+function versionOf({ uniform }: ArtefactJob): number {
+  return uniform ? SCHEME_VERSION.uniform : SCHEME_VERSION.codebook;
+}
+
 /** The content of `config.json`. */
 export function describeModel(
   job: ArtefactJob,
@@ -49,13 +53,14 @@ export function describeModel(
   const { model, codewords, subvector, method, candidates = 1 } = job;
   const quantized = new Set(layers.map(({ name }) => name));
   const quantization = {
-    formatVersion: FORMAT_VERSION,
+    formatVersion: versionOf(job),
     method,
     bits: Math.log2(codewords) / subvector,
     codewords,
     subvector,
     codebookDType: job.codebookDType ?? 'F16',
     candidates,
+    ...(job.uniform && { uniform: job.uniform }),
     modulesNotConverted: [...expectedTensors(model.config).keys()]
       .filter((name) => name.endsWith('.weight'))
       .map((name) => name.slice(0, -'.weight'.length))

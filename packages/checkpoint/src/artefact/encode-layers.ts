@@ -1,5 +1,6 @@
-import { ArgumentError, codeWidth, packCodes, type VqWeight } from '@vq4dit/core';
+import { ArgumentError, codeWidth, packCodes, UniformWeight, type VqWeight } from '@vq4dit/core';
 import { expectedTensors } from '@vq4dit/dit';
+import { decodeFloat16, encodeFloat16 } from '../half/float16.ts';
 import { throwIfAborted } from '../io/atomic-file.ts';
 import { quote } from '../io/describe.ts';
 import type { TensorToWrite } from '../safetensors/write.ts';
@@ -10,10 +11,12 @@ import {
   codesName,
   MAX_SUBVECTOR,
   type QuantizedLayerInfo,
+  scalesName,
   weightName,
+  zerosName,
 } from './format.ts';
 import type { ArtefactJob } from './job.ts';
-import { codesShape } from './read-layer.ts';
+import { codesShape, uniformCodesShape } from './read-layer.ts';
 import type { Spool } from './spool.ts';
 
 /** The tensors of all quantized layers, ready to write, and their descriptions. */
@@ -34,27 +37,69 @@ export async function encodeLayers(
     throwIfAborted(path, job.signal);
     const weight = await load();
     checkWeight(weight, name, job);
-    const { rows, columns, groups, k, d } = weight;
-    const { dtype, bytes } = encodeCodebook(weight.codebook, job.codebookDType ?? 'F16', name);
-    const layer = { name, rows, columns, groups, k, d, codebookDType: dtype };
-    const codes = await spool.keep(packCodes(weight.codes, codeWidth(k)));
-    tensors.push(
-      { name: codesName(name), dtype: 'U8', shape: codesShape(layer), data: codes },
-      { name: codebookName(name), dtype, shape: [groups, k, d], data: () => bytes },
-    );
-    layers.push(layer);
+    const encoded =
+      weight instanceof UniformWeight
+        ? await encodeUniform(weight, spool)
+        : await encodeVq(weight, job, spool);
+    tensors.push(...encoded.tensors);
+    layers.push(encoded.layer);
     job.onLayer?.({ layer: name, done: i + 1, total: job.layers.length });
   }
   return { tensors, layers };
 }
 
-function checkWeight(weight: VqWeight, name: string, { model }: ArtefactJob): void {
+async function encodeVq(weight: VqWeight, job: ArtefactJob, spool: Spool) {
+  const { name, rows, columns, groups, k, d } = weight;
+  const { dtype, bytes } = encodeCodebook(weight.codebook, job.codebookDType ?? 'F16', name);
+  const layer = { name, rows, columns, groups, k, d, codebookDType: dtype };
+  const codes = await spool.keep(packCodes(weight.codes, codeWidth(k)));
+  const tensors: TensorToWrite[] = [
+    { name: codesName(name), dtype: 'U8', shape: codesShape(layer), data: codes },
+    { name: codebookName(name), dtype, shape: [groups, k, d], data: () => bytes },
+  ];
+  return { layer, tensors };
+}
+
+/** Scales are stored as F16 where that loses nothing: the quantizers choose such scales. */
+async function encodeUniform(weight: UniformWeight, spool: Spool) {
+  const { name, rows, columns, bits, scaleRows, groupSize, groupsPerRow, scales } = weight;
+  const halves = encodeFloat16(scales);
+  const exact = decodeFloat16(halves).every((value, i) => value === scales[i]);
+  const scaleDType = exact ? ('F16' as const) : ('F32' as const);
+  const layer = { name, rows, columns, bits, scaleRows, groupSize, scaleDType };
+  const scaleBytes = littleEndianBytes(exact ? halves : scales);
+  const zeros = packCodes(weight.zeros, bits);
+  const codes = await spool.keep(packCodes(weight.codes, bits));
+  const tensors: TensorToWrite[] = [
+    { name: codesName(name), dtype: 'U8', shape: uniformCodesShape(layer), data: codes },
+    {
+      name: scalesName(name),
+      dtype: scaleDType,
+      shape: [scaleRows, groupsPerRow],
+      data: () => scaleBytes,
+    },
+    { name: zerosName(name), dtype: 'U8', shape: [zeros.length], data: () => zeros },
+  ];
+  return { layer, tensors };
+}
+
+function checkWeight(
+  weight: VqWeight | UniformWeight,
+  name: string,
+  { model, uniform }: ArtefactJob,
+): void {
   const [rows, columns] = model.entry(weightName(name)).shape;
   if (weight.name !== name || weight.rows !== rows || weight.columns !== columns) {
     throw new ArgumentError(
       `Layer ${quote(name)} [${rows}, ${columns}] cannot be replaced by ${quote(weight.name)} [${weight.rows}, ${weight.columns}].`,
     );
   }
+  if (weight instanceof UniformWeight !== (uniform !== undefined)) {
+    throw new ArgumentError(
+      `Layer ${quote(name)} is not of the scheme that the artefact is written in, ${uniform ? 'uniform grids' : 'codebooks'}.`,
+    );
+  }
+  if (weight instanceof UniformWeight) return;
   if (weight.d > MAX_SUBVECTOR) {
     throw new ArgumentError(
       `Layer ${quote(name)} has sub-vectors of ${weight.d} weights; an artefact holds at most ${MAX_SUBVECTOR}.`,

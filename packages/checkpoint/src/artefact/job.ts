@@ -1,13 +1,13 @@
-import type { VqWeight } from '@vq4dit/core';
+import type { UniformWeight, VqWeight } from '@vq4dit/core';
 import type { ModelFile } from '../model/model-file.ts';
-import type { CodebookDType, QuantizedLayerInfo } from './format.ts';
+import type { CodebookDType, QuantizedLayerInfo, UniformScheme } from './format.ts';
 
 /** One quantized layer on its way into an artefact. */
 export interface ArtefactLayer {
   /** Without `.weight`. */
   readonly name: string;
   /** Called once, when it is this layer's turn, so that one layer at a time is in memory. */
-  readonly load: () => Promise<VqWeight>;
+  readonly load: () => Promise<VqWeight | UniformWeight>;
 }
 
 /** What `writeArtefact` writes. */
@@ -15,10 +15,15 @@ export interface ArtefactJob {
   /** The model that was quantized; everything that is not replaced is copied from it. */
   readonly model: ModelFile;
   readonly layers: readonly ArtefactLayer[];
-  /** Tensors that calibration changed, by their full names (`blocks.0.attn.qkv.bias`); F32. */
+  /** Biases that the method changed, by their full names (`blocks.0.attn.qkv.bias`); F32. */
   readonly biases?: ReadonlyMap<string, Float32Array>;
   /** Default F16. A codebook that F16 cannot hold is stored in F32, and the result says so. */
   readonly codebookDType?: CodebookDType;
+  /**
+   * Given where all layers lie on uniform grids: then a sub-vector is one weight, and the codewords
+   * are the 2^bits points of a grid.
+   */
+  readonly uniform?: UniformScheme;
   /** What was asked for: codewords k and sub-vector length d. Layers may differ. */
   readonly codewords: number;
   readonly subvector: number;

@@ -1,31 +1,39 @@
-import { codeWidth, FileFormatError } from '@vq4dit/core';
+import { codeWidth, FileFormatError, UNIFORM_BITS } from '@vq4dit/core';
 import { quote } from '../io/describe.ts';
 import { isJsonObject, type JsonObject } from '../model/json-file.ts';
 import {
   type CodebookDType,
+  isUniform,
   MAX_CODEWORDS,
   MAX_SUBVECTOR,
   PACKING,
   type QuantizedLayerInfo,
+  SCHEME_VERSION,
+  type UniformLayerInfo,
 } from './format.ts';
 
 const FIELDS = ['shape', 'groups', 'k', 'd', 'bits', 'packing', 'codebook_dtype'];
+const UNIFORM_FIELDS = ['shape', 'bits', 'scale_rows', 'group_size', 'packing', 'scale_dtype'];
 
 /** The metadata string `layers`: what is needed to read each quantized layer, as JSON. */
 export function encodeLayerTable(layers: readonly QuantizedLayerInfo[]): string {
-  const table = layers.map(({ name, rows, columns, groups, k, d, codebookDType }) => [
-    name,
-    {
-      shape: [rows, columns],
-      groups,
-      k,
-      d,
-      bits: codeWidth(k),
-      packing: PACKING,
-      codebook_dtype: codebookDType,
-    },
-  ]);
-  return JSON.stringify(Object.fromEntries(table));
+  return JSON.stringify(Object.fromEntries(layers.map((layer) => [layer.name, fieldsOf(layer)])));
+}
+
+function fieldsOf(layer: QuantizedLayerInfo): Record<string, unknown> {
+  const shape = [layer.rows, layer.columns];
+  if (isUniform(layer)) {
+    const { bits, scaleRows, groupSize, scaleDType } = layer;
+    return {
+      ...{ shape, bits, scale_rows: scaleRows, group_size: groupSize },
+      ...{ packing: PACKING, scale_dtype: scaleDType },
+    };
+  }
+  const { groups, k, d, codebookDType } = layer;
+  return {
+    ...{ shape, groups, k, d, bits: codeWidth(k) },
+    ...{ packing: PACKING, codebook_dtype: codebookDType },
+  };
 }
 
 /**
@@ -34,7 +42,11 @@ export function encodeLayerTable(layers: readonly QuantizedLayerInfo[]): string 
  *
  * @throws FileFormatError that names the layer
  */
-export function parseLayerTable(text: string | undefined, file: string): QuantizedLayerInfo[] {
+export function parseLayerTable(
+  text: string | undefined,
+  file: string,
+  version: number,
+): QuantizedLayerInfo[] {
   if (text === undefined) throw new FileFormatError(`${file}: the metadata has no layers.`);
   let table: unknown;
   try {
@@ -45,17 +57,30 @@ export function parseLayerTable(text: string | undefined, file: string): Quantiz
   if (!isJsonObject(table)) {
     throw new FileFormatError(`${file}: the metadata string layers is not a JSON object.`);
   }
-  return Object.entries(table).map(([name, value]) => parseLayer(name, value, file));
+  return Object.entries(table).map(([name, value]) =>
+    parseLayer(name, value, file, version === SCHEME_VERSION.uniform),
+  );
 }
 
-function parseLayer(name: string, value: unknown, file: string): QuantizedLayerInfo {
+function parseLayer(
+  name: string,
+  value: unknown,
+  file: string,
+  uniform: boolean,
+): QuantizedLayerInfo {
   const fail = (problem: string): never => {
     throw new FileFormatError(`${file}: layer ${quote(name)} ${problem}.`);
   };
   if (!isJsonObject(value)) return fail('is not described by a JSON object');
-  const unknown = Object.keys(value).find((key) => !FIELDS.includes(key));
+  const unknown = Object.keys(value).find(
+    (key) => !(uniform ? UNIFORM_FIELDS : FIELDS).includes(key),
+  );
   if (unknown !== undefined) return fail(`has the unknown field ${quote(unknown)}`);
   const [rows, columns] = shapeOf(value, fail);
+  if (value.packing !== PACKING) {
+    return fail(`is packed as ${text(value.packing)}, but only ${quote(PACKING)} is known`);
+  }
+  if (uniform) return { name, rows, columns, ...uniformFields(value, rows, columns, fail) };
   const groups = count(value, 'groups', rows, fail);
   const k = count(value, 'k', MAX_CODEWORDS, fail);
   const d = count(value, 'd', MAX_SUBVECTOR, fail);
@@ -64,14 +89,29 @@ function parseLayer(name: string, value: unknown, file: string): QuantizedLayerI
   if (value.bits !== codeWidth(k)) {
     return fail(`has codes of ${text(value.bits)} bits, but ${k} codewords take ${codeWidth(k)}`);
   }
-  if (value.packing !== PACKING) {
-    return fail(`is packed as ${text(value.packing)}, but only ${quote(PACKING)} is known`);
-  }
   const codebookDType = value.codebook_dtype;
   if (!isCodebookDType(codebookDType)) {
     return fail(`has a codebook of ${text(codebookDType)}, not F16 or F32`);
   }
   return { name, rows, columns, groups, k, d, codebookDType };
+}
+
+function uniformFields(
+  value: JsonObject,
+  rows: number,
+  columns: number,
+  fail: (problem: string) => never,
+): Omit<UniformLayerInfo, 'name' | 'rows' | 'columns'> {
+  const bits = count(value, 'bits', UNIFORM_BITS.most, fail);
+  if (bits < UNIFORM_BITS.least) return fail(`has codes of ${bits} bits`);
+  const scaleRows = count(value, 'scale_rows', rows, fail);
+  const groupSize = count(value, 'group_size', columns, fail);
+  if (rows % scaleRows !== 0) return fail(`has ${scaleRows} rows of scales for ${rows} rows`);
+  const scaleDType = value.scale_dtype;
+  if (!isCodebookDType(scaleDType)) {
+    return fail(`has scales of ${text(scaleDType)}, not F16 or F32`);
+  }
+  return { bits, scaleRows, groupSize, scaleDType };
 }
 
 function shapeOf({ shape }: JsonObject, fail: (problem: string) => never): [number, number] {

@@ -4,10 +4,14 @@ import { isJsonObject, type JsonObject } from '../model/json-file.ts';
 import {
   type CodebookDType,
   FORMAT_VERSION,
+  isUniform,
   QUANT_METHOD,
   type QuantizedLayerInfo,
+  SCHEME_VERSION,
+  type UniformScheme,
 } from './format.ts';
 import { isCodebookDType, isCount } from './layer-table.ts';
+import { checkUniformLayers, parseUniformScheme, uniformConfigToJson } from './uniform-config.ts';
 
 /** The `quantization_config` of `config.json`: what was asked for, for people and other tools. */
 export interface QuantizationConfig {
@@ -18,6 +22,7 @@ export interface QuantizationConfig {
   readonly subvector: number;
   readonly codebookDType: CodebookDType;
   readonly candidates: number;
+  readonly uniform?: UniformScheme;
   readonly modulesNotConverted: readonly string[];
 }
 
@@ -25,7 +30,9 @@ export function quantizationConfigToJson(
   config: QuantizationConfig,
   layers: readonly QuantizedLayerInfo[],
 ): Record<string, unknown> {
+  if (config.uniform) return uniformConfigToJson(config, config.uniform, layers);
   const differing = layers.flatMap((layer) => {
+    if (isUniform(layer)) return [];
     const own = {
       ...(layer.k !== config.codewords && { codewords: layer.k }),
       ...(layer.d !== config.subvector && { subvector: layer.d }),
@@ -65,7 +72,7 @@ export function checkFormat(method: unknown, version: unknown, where: string): v
       `${where}: format version ${version} is newer than ${FORMAT_VERSION}, the newest that this version of vq4dit reads; update vq4dit.`,
     );
   }
-  if (version !== FORMAT_VERSION) {
+  if (!isCount(version)) {
     throw new FileFormatError(
       `${where}: there is no format version ${describe(version)}; the newest is ${FORMAT_VERSION}.`,
     );
@@ -88,6 +95,7 @@ export function parseQuantizationConfig(
   };
   if (!isJsonObject(json)) return fail('expected an object');
   checkFormat(json.quant_method, json.format_version, where);
+  const uniform = json.format_version === SCHEME_VERSION.uniform;
   const count = (key: string): number => {
     const value = json[key];
     return isCount(value) ? value : fail(`${key} must be a positive integer`);
@@ -95,17 +103,30 @@ export function parseQuantizationConfig(
   const { method, bits, codebook_dtype, modules_to_not_convert: kept } = json;
   if (typeof method !== 'string') return fail('method must be a string');
   if (typeof bits !== 'number' || !(bits >= 0)) return fail('bits must be a number');
-  if (!isCodebookDType(codebook_dtype)) return fail('codebook_dtype must be F16 or F32');
+  if (!uniform && !isCodebookDType(codebook_dtype))
+    return fail('codebook_dtype must be F16 or F32');
   if (!Array.isArray(kept) || !kept.every((name) => typeof name === 'string')) {
     return fail('modules_to_not_convert must be a list of names');
   }
+  if (uniform) {
+    const scheme = parseUniformScheme(json, bits, fail);
+    checkUniformLayers(json, scheme, bits, layers, fail);
+    return {
+      formatVersion: SCHEME_VERSION.uniform,
+      method,
+      bits,
+      ...{ codewords: 2 ** bits, subvector: 1, codebookDType: 'F16', candidates: 1 },
+      uniform: scheme,
+      modulesNotConverted: kept,
+    };
+  }
   const config: QuantizationConfig = {
-    formatVersion: FORMAT_VERSION,
+    formatVersion: SCHEME_VERSION.codebook,
     method,
     bits,
     codewords: count('codewords'),
     subvector: count('subvector'),
-    codebookDType: codebook_dtype,
+    codebookDType: codebook_dtype as CodebookDType,
     candidates: count('candidates'),
     modulesNotConverted: kept,
   };
@@ -121,7 +142,9 @@ function checkLayers(
 ): void {
   if (!isJsonObject(differing)) fail('config_for_layers must be an object');
   const own = new Map(Object.entries(differing));
-  for (const { name, k, d, codebookDType } of layers) {
+  for (const info of layers) {
+    if (isUniform(info)) fail(`layer ${quote(info.name)} lies on uniform grids`);
+    const { name, k, d, codebookDType } = info;
     const layer: unknown = own.get(name) ?? {};
     if (!isJsonObject(layer)) fail(`config_for_layers: ${quote(name)} must be an object`);
     const said: JsonObject = {

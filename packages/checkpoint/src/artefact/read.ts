@@ -1,4 +1,10 @@
-import { FileFormatError, ModelError, type PackedWeightParts, type VqWeight } from '@vq4dit/core';
+import {
+  FileFormatError,
+  ModelError,
+  type PackedWeightParts,
+  type UniformWeight,
+  type VqWeight,
+} from '@vq4dit/core';
 import { quote } from '../io/describe.ts';
 import type { ConfigSource } from '../model/known-config.ts';
 import type { ModelTensors } from '../model/model-file.ts';
@@ -9,9 +15,12 @@ import {
   CONFIG_FILE,
   codebookName,
   codesName,
+  isUniform,
   QUANT_METHOD,
   type QuantizedLayerInfo,
+  scalesName,
   weightName,
+  zerosName,
 } from './format.ts';
 import { isCount, parseLayerTable } from './layer-table.ts';
 import { checkFormat, parseQuantizationConfig } from './quantization-config.ts';
@@ -23,7 +32,7 @@ export interface Artefact {
   readonly tensors: ModelTensors;
   readonly layers: readonly QuantizedLayerInfo[];
   readonly info: ArtefactInfo;
-  readQuantized(layer: string): Promise<VqWeight>;
+  readQuantized(layer: string): Promise<VqWeight | UniformWeight>;
   readPacked(tensor: string): Promise<PackedWeightParts | undefined>;
 }
 
@@ -63,12 +72,18 @@ export function openArtefact(
       `${file}: ${config.where} says that the model is quantized, but the tensor file is not that of a quantized model.`,
     );
   }
-  checkFormat(metadata.format, Number(metadata.format_version), `${file}: metadata`);
-  const layers = parseLayerTable(metadata.layers, file);
+  const version = Number(metadata.format_version);
+  checkFormat(metadata.format, version, `${file}: metadata`);
+  if (declared.version !== version) {
+    throw new FileFormatError(
+      `${file}: the metadata say format version ${version}, but ${config.where} says ${declared.version}.`,
+    );
+  }
+  const layers = parseLayerTable(metadata.layers, file, version);
   for (const layer of layers) checkLayerTensors(stored, layer);
   checkNoStrays(stored, layers);
   const info = {
-    ...parseQuantizationConfig(declared, layers, config.where),
+    ...parseQuantizationConfig(declared.json, layers, config.where),
     ...parseMetadata(metadata, file),
     metadata,
   };
@@ -84,12 +99,16 @@ export function openArtefact(
     },
     async readPacked(tensor) {
       const layer = layers.find(({ name }) => weightName(name) === tensor);
-      return layer && readPackedLayer(stored, layer);
+      // No kernel takes uniform grids: such a layer is decoded when it is loaded.
+      return layer && !isUniform(layer) ? readPackedLayer(stored, layer) : undefined;
     },
   };
 }
 
-function parseQuantizationConfigHead(json: unknown, where: string): object {
+function parseQuantizationConfigHead(
+  json: unknown,
+  where: string,
+): { readonly json: object; readonly version: number } {
   if (typeof json !== 'object' || json === null) {
     throw new FileFormatError(
       `${where}: there is no quantization_config, but the tensor file beside it is that of a quantized model.`,
@@ -97,14 +116,22 @@ function parseQuantizationConfigHead(json: unknown, where: string): object {
   }
   const { quant_method, format_version } = json as Record<string, unknown>;
   checkFormat(quant_method, format_version, `${where}: quantization_config`);
-  return json;
+  return { json, version: format_version as number };
+}
+
+/** The names of what a layer is stored as. */
+function storedNames(layer: QuantizedLayerInfo): string[] {
+  const { name } = layer;
+  return isUniform(layer)
+    ? [codesName(name), scalesName(name), zerosName(name)]
+    : [codesName(name), codebookName(name)];
 }
 
 /** Codes and codebooks belong to a layer of the table, or somebody has edited the file. */
 function checkNoStrays(stored: ModelTensors, layers: readonly QuantizedLayerInfo[]): void {
-  const known = new Set(layers.flatMap(({ name }) => [codesName(name), codebookName(name)]));
+  const known = new Set(layers.flatMap(storedNames));
   for (const name of stored.names()) {
-    if (/\.weight_(codes|codebook)$/.test(name) && !known.has(name)) {
+    if (/\.weight_(codes|codebook|scales|zeros)$/.test(name) && !known.has(name)) {
       throw new FileFormatError(
         `${stored.name}: tensor ${quote(name)} belongs to no layer of the metadata.`,
       );
@@ -140,7 +167,7 @@ function parseMetadata(metadata: Readonly<Record<string, string>>, file: string)
 
 function decodedView(stored: ModelTensors, layers: readonly QuantizedLayerInfo[]): ModelTensors {
   const quantized = new Map(layers.map((layer) => [weightName(layer.name), layer]));
-  const hidden = new Set(layers.flatMap(({ name }) => [codesName(name), codebookName(name)]));
+  const hidden = new Set(layers.flatMap(storedNames));
   const view: ModelTensors = {
     name: stored.name,
     names: () => [...stored.names().filter((name) => !hidden.has(name)), ...quantized.keys()],

@@ -6,7 +6,7 @@ import { writeSafetensors } from '../safetensors/write.ts';
 import { checkJob } from './check-job.ts';
 import { describeModel, describeTensors } from './describe-job.ts';
 import { encodeLayers, keptTensors } from './encode-layers.ts';
-import { ARTEFACT_TENSORS, CONFIG_FILE } from './format.ts';
+import { ARTEFACT_TENSORS, CONFIG_FILE, isUniform } from './format.ts';
 import type { ArtefactJob, ArtefactResult } from './job.ts';
 import { layerSize } from './layer-size.ts';
 import { Spool } from './spool.ts';
@@ -42,7 +42,9 @@ export async function writeArtefact(path: string, job: ArtefactJob): Promise<Art
         const config = `${JSON.stringify(describeModel(ordered, layers), undefined, 2)}\n`;
         await writeFileAtomic(join(folder, CONFIG_FILE), [Buffer.from(config, 'utf8')], options);
         const asked = job.codebookDType ?? 'F16';
-        const widened = layers.filter(({ codebookDType }) => codebookDType !== asked);
+        const widened = layers.filter((layer) =>
+          isUniform(layer) ? layer.scaleDType !== 'F16' : layer.codebookDType !== asked,
+        );
         result = {
           bytes: size.bytes,
           bitsPerWeight: size.bitsPerWeight,

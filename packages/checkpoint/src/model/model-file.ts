@@ -1,4 +1,4 @@
-import type { PackedWeightParts, VqWeight } from '@vq4dit/core';
+import type { PackedWeightParts, UniformWeight, VqWeight } from '@vq4dit/core';
 import type { DiTConfig, TensorSource } from '@vq4dit/dit';
 import type { ArtefactInfo, QuantizedLayerInfo } from '../artefact/format.ts';
 import type { RawTensor, TensorEntry } from '../tensor/tensor-file.ts';
@@ -48,18 +48,18 @@ export interface ModelFile extends ModelTensors {
   readonly extra: readonly string[];
   /** What an artefact says about itself; undefined for a plain checkpoint. */
   readonly artefact: ArtefactInfo | undefined;
-  /** The vector-quantized layers in the order of the model; none in a plain checkpoint. */
+  /** The quantized layers in the order of the model; none in a plain checkpoint. */
   quantizedLayers(): readonly QuantizedLayerInfo[];
   /**
    * One quantized layer, by its name without `.weight`.
    * @throws ModelError where it is not a quantized layer of this model
    * @throws FileFormatError where codes have no codeword or unused bits are set
-   * @throws NonFiniteError where the codebook holds NaN or infinity
+   * @throws NonFiniteError where a codebook or a scale holds NaN or infinity
    */
-  readQuantized(layer: string): Promise<VqWeight>;
+  readQuantized(layer: string): Promise<VqWeight | UniformWeight>;
   /**
    * The same layer as it is stored, by the name of its weight: packed codes, and the codebook in
-   * float32. Undefined for any other tensor. This is what `DiTWeights.load` takes with `packed`.
+   * float32. Undefined for any other tensor, and for a layer on uniform grids. This is what `DiTWeights.load` takes with `packed`.
    * @throws FileFormatError, NonFiniteError as {@link readQuantized}
    */
   readPacked(tensor: string): Promise<PackedWeightParts | undefined>;

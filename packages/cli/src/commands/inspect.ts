@@ -1,4 +1,10 @@
-import { layerSize, type ModelFile, openModel } from '@vq4dit/checkpoint';
+import {
+  isUniform,
+  layerSize,
+  type ModelFile,
+  openModel,
+  type QuantizedLayerInfo,
+} from '@vq4dit/checkpoint';
 import { sizeOf, totalQuantizedSize } from '@vq4dit/core';
 import { ditConfigToJson } from '@vq4dit/dit';
 import { Command } from 'commander';
@@ -77,16 +83,13 @@ function textOf(
   if (info.quantized) {
     const { weights, bitsPerWeight, bytes } = info.quantized;
     lines.push(
-      `Quantized: ${millions(weights)} weights in ${info.layers.length} layers, ${bitsPerWeight.toFixed(3)} bits per weight with codebooks, ${formatBytes(bytes)}`,
+      `Quantized: ${millions(weights)} weights in ${info.layers.length} layers, ${bitsPerWeight.toFixed(3)} bits per weight with ${info.artefact?.uniform ? 'scales and zero points' : 'codebooks'}, ${formatBytes(bytes)}`,
       formatTable(
-        ['layer', 'shape', 'codebooks', 'k', 'd', 'dtype', 'bits/weight'],
+        ['layer', 'shape', ...schemeTitles(info.artefact), 'dtype', 'bits/weight'],
         info.layers.map((layer) => [
           layer.name,
           `${layer.rows} x ${layer.columns}`,
-          String(layer.groups),
-          String(layer.k),
-          String(layer.d),
-          layer.codebookDType,
+          ...schemeCells(layer),
           layer.bitsPerWeight.toFixed(3),
         ]),
       ),
@@ -102,4 +105,16 @@ function textOf(
     );
   }
   return lines.join('\n');
+}
+
+/** Columns that say how a layer is stored. */
+const schemeTitles = (artefact: ModelFile['artefact']) =>
+  artefact?.uniform ? ['bits', 'group', 'grids'] : ['codebooks', 'k', 'd'];
+
+function schemeCells(layer: QuantizedLayerInfo): string[] {
+  if (isUniform(layer)) {
+    const grids = layer.scaleRows * Math.ceil(layer.columns / layer.groupSize);
+    return [String(layer.bits), String(layer.groupSize), String(grids), layer.scaleDType];
+  }
+  return [String(layer.groups), String(layer.k), String(layer.d), layer.codebookDType];
 }

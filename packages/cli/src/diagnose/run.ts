@@ -1,6 +1,5 @@
 import { openModel } from '@vq4dit/checkpoint';
-import type { VqWeight } from '@vq4dit/core';
-import { ArgumentError } from '@vq4dit/core';
+import { ArgumentError, VqWeight } from '@vq4dit/core';
 import { DiTWeights } from '@vq4dit/dit';
 import {
   candidateRanks,
@@ -79,8 +78,10 @@ async function vqWeights({ path }: Subject): Promise<Map<string, VqWeight>> {
   const file = await openModel(path);
   try {
     const weights = new Map<string, VqWeight>();
-    for (const { name } of file.quantizedLayers())
-      weights.set(name, await file.readQuantized(name));
+    for (const { name } of file.quantizedLayers()) {
+      const weight = await file.readQuantized(name);
+      if (weight instanceof VqWeight) weights.set(name, weight);
+    }
     if (weights.size === 0) {
       throw new ArgumentError(
         `${path}: it has no vector-quantized layers; there is nothing to see.`,

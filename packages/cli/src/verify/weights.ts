@@ -1,5 +1,5 @@
 import { layerSize, type ModelFile } from '@vq4dit/checkpoint';
-import { ModelError, totalQuantizedSize } from '@vq4dit/core';
+import { ModelError, totalQuantizedSize, UniformWeight, type VqWeight } from '@vq4dit/core';
 
 /** Error of one quantized matrix. */
 export interface LayerReport {
@@ -8,8 +8,9 @@ export interface LayerReport {
   readonly mse: number;
   /** Signal to quantization noise, 10 log10(sum w^2 / sum e^2), in dB; undefined without error. */
   readonly sqnr: number | undefined;
-  /** Codewords that at least one sub-vector uses. */
+  /** Codewords that at least one sub-vector uses; on uniform grids, codes that any weight has. */
   readonly used: number;
+  /** Codewords of all codebooks; on uniform grids, points of a grid. */
   readonly codewords: number;
 }
 
@@ -35,24 +36,14 @@ export async function compareWeights(
   const infos = quantized.quantizedLayers();
   const matrices = new Set(infos.map(({ name }) => `${name}.weight`));
   let [signal, noise, count] = [0, 0, 0];
-  for (const { name, k, groups } of infos) {
+  for (const { name } of infos) {
     const weight = await quantized.readQuantized(name);
     const [s, n, length] = compare(
       await original.readFloat32(`${name}.weight`),
       weight.reconstruct(),
       `${name}.weight`,
     );
-    const used = new Set<number>();
-    weight.codes.forEach((code, i) => {
-      used.add(Math.floor(i / weight.subvectorsPerGroup) * k + code);
-    });
-    layers.push({
-      name,
-      mse: n / length,
-      sqnr: decibels(s, n),
-      used: used.size,
-      codewords: groups * k,
-    });
+    layers.push({ name, mse: n / length, sqnr: decibels(s, n), ...usage(weight) });
     signal += s;
     noise += n;
     count += length;
@@ -72,6 +63,18 @@ export async function compareWeights(
     changed,
     bitsPerWeight: size.bitsPerWeight,
   };
+}
+
+function usage(weight: VqWeight | UniformWeight): Pick<LayerReport, 'used' | 'codewords'> {
+  if (weight instanceof UniformWeight) {
+    return { used: new Set(weight.codes).size, codewords: 2 ** weight.bits };
+  }
+  const { codes, subvectorsPerGroup, groups, k } = weight;
+  const used = new Set<number>();
+  codes.forEach((code, i) => {
+    used.add(Math.floor(i / subvectorsPerGroup) * k + code);
+  });
+  return { used: used.size, codewords: groups * k };
 }
 
 async function changedTensors(
