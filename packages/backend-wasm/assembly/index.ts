@@ -19,6 +19,7 @@ export * from './movement-rows';
 export * from './movement-transpose';
 export * from './reduce';
 export { prepareCodebook } from './int16-minima';
+export * from './kmeans-step';
 export * from './lloyd-step';
 export * from './nearest';
 export { addPartials } from './partial-sums';

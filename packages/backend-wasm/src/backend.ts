@@ -3,6 +3,7 @@ import { sizeOf } from '@vq4dit/core';
 import { Engine, type EngineOptions } from './engine.ts';
 import { mergeKernels } from './kernel-table.ts';
 import { KERNEL_GROUPS } from './kernels/index.ts';
+import { createKMeans } from './kmeans.ts';
 import { nodeModule, web } from './web.ts';
 
 /** Options of {@link createWasmBackend}. */
@@ -53,6 +54,7 @@ export async function createWasmBackend(options: WasmBackendOptions = {}): Promi
     liveBuffers: () => engine.blocks,
     close: () => engine.close(),
     ...mergeKernels(engine, KERNEL_GROUPS),
+    kmeans: createKMeans(engine),
   };
 }
 

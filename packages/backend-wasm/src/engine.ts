@@ -145,6 +145,16 @@ export class Engine {
     return new Int32Array(this.#memory.buffer, address, length);
   }
 
+  /** `length` doubles at an address, as they are; to be used before the next {@link allocate}. */
+  float64(address: number, length: number): Float64Array {
+    return new Float64Array(this.#memory.buffer, address, length);
+  }
+
+  /** `length` 16-bit integers at an address; to be used before the next {@link allocate}. */
+  uint16(address: number, length: number): Uint16Array {
+    return new Uint16Array(this.#memory.buffer, address, length);
+  }
+
   /**
    * Runs chunks [0, chunks) of a kernel and returns when all are done. One chunk runs on this
    * thread; more are shared out.

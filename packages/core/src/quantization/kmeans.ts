@@ -1,5 +1,6 @@
 import { ArgumentError, NonFiniteError, ShapeError } from '../errors.ts';
 import type { AssignmentArray } from '../host/assign.ts';
+import type { KMeansAccelerator } from '../host/kmeans-accelerator.ts';
 import { Pacer } from '../host/pacer.ts';
 import { buildSpaceTree, spaceTreeDepth, upperSpaceTree } from '../host/space-tree.ts';
 import { RandomStream } from '../random/random.ts';
@@ -35,6 +36,13 @@ export interface KMeansOptions {
    * max(65536, 64 k); N or more means all. Distortions were not worse than from all (see the tests).
    */
   readonly sampleSize?: number;
+  /**
+   * Who assigns sub-vectors faster than the host, as `Backend.kmeans` does. The result is the
+   * same, bit for bit. Default: the host.
+   */
+  readonly accelerator?: KMeansAccelerator;
+  /** Called with the reason where the accelerator leaves the work to the host. */
+  readonly onDeclined?: (reason: string) => void;
   readonly signal?: AbortSignal;
   /** Called after every assignment of all sub-vectors, before the first update too. */
   readonly onProgress?: (progress: KMeansProgress) => void;
@@ -102,6 +110,9 @@ export async function kmeans(options: KMeansOptions): Promise<KMeansResult> {
     options.random instanceof RandomStream ? options.random : new RandomStream(options.random ?? 0);
   const pacer = new Pacer('The k-means run', options.signal);
   pacer.check();
+  const acceleration = options.accelerator && {
+    ...{ accelerator: options.accelerator, onDeclined: options.onDeclined },
+  };
 
   const positions = samplePositions(count, sampleSize, weights, random.derive('sample'));
   const sample = await readSample(source, positions, pacer);
@@ -114,9 +125,16 @@ export async function kmeans(options: KMeansOptions): Promise<KMeansResult> {
     if (positions.length < count && maxIterations > 0) {
       const depth = Math.min(tree.depth, spaceTreeDepth(positions.length, positions.length));
       const located = await locateArray(sample, upperSpaceTree(tree, depth), pacer);
-      const limits = { maxIterations: SAMPLE_ITERATIONS, tolerance, onProgress: undefined };
-      const inOrder = reorder(sampled, located);
-      codebook = (await lloyd(located, codebook, { ...limits, weights: inOrder }, pacer)).codebook;
+      const result = await lloyd(
+        located,
+        codebook,
+        {
+          ...{ maxIterations: SAMPLE_ITERATIONS, tolerance, onProgress: undefined, acceleration },
+          weights: reorder(sampled, located),
+        },
+        pacer,
+      );
+      codebook = result.codebook;
     }
   }
   const located =
@@ -124,8 +142,9 @@ export async function kmeans(options: KMeansOptions): Promise<KMeansResult> {
       ? await locateArray(options.data, tree, pacer)
       : await locateSource(source, tree, pacer);
   const { onProgress } = options;
-  const limits = { maxIterations, tolerance, onProgress, weights: reorder(weights, located) };
-  const result = await lloyd(located, codebook, limits, pacer);
+  const limits = { maxIterations, tolerance, onProgress, acceleration };
+  const inOrder = reorder(weights, located);
+  const result = await lloyd(located, codebook, { ...limits, weights: inOrder }, pacer);
   return { ...result, assignments: originalOrder(result.assignments, located) };
 }
 
@@ -213,17 +232,18 @@ function samplePositions(
 
 function reorder(
   weights: Float64Array | undefined,
-  { order }: LocatedSubvectors,
+  { sorted }: LocatedSubvectors,
 ): Float64Array | undefined {
-  if (weights === undefined || order === undefined) return weights;
-  return Float64Array.from(order, (row) => weights[row]!);
+  if (weights === undefined || sorted === undefined) return weights;
+  return Float64Array.from(sorted.order, (row) => weights[row]!);
 }
 
 function originalOrder(
   assignments: AssignmentArray,
-  { order }: LocatedSubvectors,
+  { sorted }: LocatedSubvectors,
 ): AssignmentArray {
-  if (order === undefined) return assignments;
+  if (sorted === undefined) return assignments;
+  const { order } = sorted;
   const original = assignments.slice();
   for (let i = 0; i < order.length; i++) original[order[i]!] = assignments[i]!;
   return original;

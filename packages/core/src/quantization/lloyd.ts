@@ -1,9 +1,9 @@
-import { type AssignmentArray, assignRows } from '../host/assign.ts';
-import { listCodewords } from '../host/codeword-lists.ts';
+import type { AssignmentArray } from '../host/assign.ts';
 import { squaredDistance } from '../host/nearest.ts';
 import type { Pacer } from '../host/pacer.ts';
+import { type Acceleration, openPass } from './assign-pass.ts';
 import type { LocatedSubvectors } from './located.ts';
-import { BLOCK_ROWS, forEachBlock } from './subvectors.ts';
+import { forEachBlock } from './subvectors.ts';
 
 /** What one iteration of k-means reports. */
 export interface KMeansProgress {
@@ -21,6 +21,8 @@ export interface LloydOptions {
   /** [N] in the order of the source */
   readonly weights: Float64Array | undefined;
   readonly onProgress: ((progress: KMeansProgress) => void) | undefined;
+  /** Who assigns, where the host need not. */
+  readonly acceleration: Acceleration | undefined;
 }
 
 export interface LloydResult extends Omit<KMeansProgress, 'iteration' | 'changed'> {
@@ -43,70 +45,55 @@ export interface LloydResult extends Omit<KMeansProgress, 'iteration' | 'changed
  * never rises.
  */
 export async function lloyd(
-  { source, tree, leafOf }: LocatedSubvectors,
+  located: LocatedSubvectors,
   initial: Float32Array,
   options: LloydOptions,
   pacer: Pacer,
 ): Promise<LloydResult> {
+  const { source } = located;
   const { count, dimension: d } = source;
   const k = initial.length / d;
   const { weights, tolerance, maxIterations } = options;
   const codebook = Float64Array.from(initial);
-  const assignments = k <= 65536 ? new Uint16Array(count) : new Int32Array(count);
-  const distances = new Float64Array(Math.min(count, BLOCK_ROWS));
-  const sums = new Float64Array(k * d);
-  const masses = new Float64Array(k);
-  let previous = Number.POSITIVE_INFINITY;
-  for (let iteration = 0; ; iteration++) {
-    pacer.check();
-    const lists = listCodewords(tree, codebook, 1);
-    sums.fill(0);
-    masses.fill(0);
-    let error = 0;
-    let changed = 0;
-    await forEachBlock(source, pacer, (x, from, to, offset) => {
-      changed += assignRows(
-        x,
-        d,
-        from,
-        to,
-        codebook,
-        lists,
-        leafOf,
-        offset,
-        assignments,
-        distances,
-      );
-      error += addRows(x, d, from, to, assignments, offset, distances, weights, sums, masses);
-    });
-    if (iteration === 0) changed = count;
-    const mass = weights === undefined ? count : masses.reduce((total, m) => total + m, 0);
-    const distortion = error / (mass * d);
-    options.onProgress?.({ iteration, distortion, changed });
-    const empty = emptyCodewords(masses);
-    const stable = changed === 0 || error === 0;
-    const settled = empty.length === 0 && previous - error < tolerance * previous;
-    if (stable || settled || iteration >= maxIterations) {
-      return {
-        codebook: Float32Array.from(codebook),
-        assignments,
-        distortion,
-        iterations: iteration,
-        converged: stable || settled,
-      };
+  const pass = openPass(located, k, weights, pacer, options.acceleration);
+  try {
+    let previous = Number.POSITIVE_INFINITY;
+    for (let iteration = 0; ; iteration++) {
+      pacer.check();
+      const { sums, masses, error, changed: different } = await pass.run(codebook);
+      const changed = iteration === 0 ? count : different;
+      const mass = weights === undefined ? count : masses.reduce((total, m) => total + m, 0);
+      const distortion = error / (mass * d);
+      options.onProgress?.({ iteration, distortion, changed });
+      const empty = emptyCodewords(masses);
+      const stable = changed === 0 || error === 0;
+      const settled = empty.length === 0 && previous - error < tolerance * previous;
+      if (stable || settled || iteration >= maxIterations) {
+        return {
+          codebook: Float32Array.from(codebook),
+          assignments: pass.assignments(),
+          distortion,
+          iterations: iteration,
+          converged: stable || settled,
+        };
+      }
+      previous = error;
+      const found =
+        empty.length === 0
+          ? []
+          : await farthestRows(empty.length, source, codebook, pass.assignments(), weights, pacer);
+      for (let j = 0; j < k; j++) {
+        if (masses[j]! === 0) continue;
+        for (let a = 0; a < d; a++) {
+          codebook[j * d + a] = Math.fround(sums[j * d + a]! / masses[j]!);
+        }
+      }
+      found.forEach((row, i) => {
+        codebook.set(row.values, empty[i]! * d);
+      });
     }
-    previous = error;
-    const found =
-      empty.length === 0
-        ? []
-        : await farthestRows(empty.length, source, codebook, assignments, weights, pacer);
-    for (let j = 0; j < k; j++) {
-      if (masses[j]! === 0) continue;
-      for (let a = 0; a < d; a++) codebook[j * d + a] = Math.fround(sums[j * d + a]! / masses[j]!);
-    }
-    found.forEach((row, i) => {
-      codebook.set(row.values, empty[i]! * d);
-    });
+  } finally {
+    pass.dispose();
   }
 }
 
@@ -114,42 +101,6 @@ function emptyCodewords(masses: Float64Array): number[] {
   const empty: number[] = [];
   for (let j = 0; j < masses.length; j++) if (masses[j]! === 0) empty.push(j);
   return empty;
-}
-
-/** Adds a block to the sums of its codewords and returns its weighted squared error. */
-function addRows(
-  x: Float32Array,
-  d: number,
-  from: number,
-  to: number,
-  assignments: AssignmentArray,
-  offset: number,
-  distances: Float64Array,
-  weights: Float64Array | undefined,
-  sums: Float64Array,
-  masses: Float64Array,
-): number {
-  let error = 0;
-  if (d === 4 && weights === undefined) {
-    for (let i = from; i < to; i++) {
-      const j = assignments[offset + i]!;
-      masses[j]! += 1;
-      sums[4 * j]! += x[4 * i]!;
-      sums[4 * j + 1]! += x[4 * i + 1]!;
-      sums[4 * j + 2]! += x[4 * i + 2]!;
-      sums[4 * j + 3]! += x[4 * i + 3]!;
-      error += distances[i - from]!;
-    }
-    return error;
-  }
-  for (let i = from; i < to; i++) {
-    const j = assignments[offset + i]!;
-    const weight = weights === undefined ? 1 : weights[offset + i]!;
-    masses[j]! += weight;
-    for (let a = 0; a < d; a++) sums[j * d + a]! += weight * x[i * d + a]!;
-    error += weight * distances[i - from]!;
-  }
-  return error;
 }
 
 interface FarRow {

@@ -8,8 +8,29 @@ export interface LocatedSubvectors {
   readonly tree: SpaceTree;
   /** [N] the leaf of each sub-vector of `source` */
   readonly leafOf: Uint16Array;
-  /** [N] the original position of each sub-vector of `source`; absent when it is the same */
-  readonly order?: Uint32Array;
+  /** The sub-vectors in the order of their leaves, where they are in memory. */
+  readonly sorted?: SortedSubvectors;
+}
+
+/** Sub-vectors in the order of their leaves. */
+export interface SortedSubvectors {
+  /** [N, d] */
+  readonly values: Float32Array;
+  /** [N] the original position of each */
+  readonly order: Uint32Array;
+  /** [leaves + 1] the first sub-vector of each leaf */
+  readonly starts: Int32Array;
+}
+
+/**
+ * Levels of the tree above the subtrees whose sums are added up apart: so many of them that threads
+ * can share them out evenly, and always as many, so that sums do not depend on the threads.
+ */
+const SUBTREE_LEVELS = 6;
+
+/** The level on which the subtrees begin whose sums are added up apart. */
+export function subtreeLevel(tree: SpaceTree): number {
+  return Math.min(SUBTREE_LEVELS, tree.depth);
 }
 
 /** Finds the leaves of a source that is read again in every pass; 2 bytes per sub-vector. */
@@ -46,9 +67,10 @@ export async function locateArray(
   await forEachBlock(source, pacer, (chunk, from, to) => {
     locateRows(tree, chunk.subarray(from * d, to * d), found, from);
   });
-  const next = new Uint32Array(leaves + 1);
-  for (let i = 0; i < count; i++) next[found[i]! + 1]! += 1;
-  for (let leaf = 0; leaf < leaves; leaf++) next[leaf + 1]! += next[leaf]!;
+  const starts = new Int32Array(leaves + 1);
+  for (let i = 0; i < count; i++) starts[found[i]! + 1]! += 1;
+  for (let leaf = 0; leaf < leaves; leaf++) starts[leaf + 1]! += starts[leaf]!;
+  const next = starts.slice();
   const order = new Uint32Array(count);
   for (let i = 0; i < count; i++) order[next[found[i]!]!++] = i;
   const sorted = new Float32Array(data.length);
@@ -60,5 +82,21 @@ export async function locateArray(
   }
   growBoxes(tree, sorted, leafOf, 0);
   closeBoxes(tree);
-  return { source: flatSubvectors(sorted, d), tree, leafOf, order };
+  return {
+    source: subtreeSource(sorted, starts, tree),
+    tree,
+    leafOf,
+    sorted: { values: sorted, order, starts },
+  };
+}
+
+/** Sorted sub-vectors, one chunk for each subtree. */
+function subtreeSource(values: Float32Array, starts: Int32Array, tree: SpaceTree): SubvectorSource {
+  const { d, leaves } = tree;
+  const subtrees = 2 ** subtreeLevel(tree);
+  const perSubtree = leaves / subtrees;
+  const chunks = Array.from({ length: subtrees }, (_, i) =>
+    values.subarray(starts[i * perSubtree]! * d, starts[(i + 1) * perSubtree]! * d),
+  );
+  return { count: values.length / d, dimension: d, chunks: () => chunks };
 }

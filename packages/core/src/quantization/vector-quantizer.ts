@@ -1,4 +1,5 @@
 import { ArgumentError, NonFiniteError } from '../errors.ts';
+import type { KMeansAccelerator } from '../host/kmeans-accelerator.ts';
 import { RandomStream } from '../random/random.ts';
 import { clampCodewords, kmeans } from './kmeans.ts';
 import { VqWeight, type WeightMatrix, type WeightQuantizer } from './quantized-weight.ts';
@@ -12,6 +13,10 @@ export interface VectorQuantizerOptions {
   readonly seed: number | bigint;
   /** Most Lloyd iterations over all sub-vectors. Default 100. */
   readonly maxIterations?: number;
+  /** Who assigns sub-vectors faster than the host; the result is the same. Default: the host. */
+  readonly accelerator?: KMeansAccelerator;
+  /** Called with the reason where the accelerator leaves the work to the host. */
+  readonly onDeclined?: (reason: string) => void;
 }
 
 /** Codewords and sub-vector length for a nominal rate of log2(k) / d bits per weight. */
@@ -47,7 +52,7 @@ export class VectorQuantizer implements WeightQuantizer<VqWeight> {
    */
   async quantize(weight: WeightMatrix, signal?: AbortSignal): Promise<VqWeight> {
     const { name, rows, columns, data, groups = 1 } = weight;
-    const { codewords, subvector: d, seed, maxIterations } = this.options;
+    const { codewords, subvector: d } = this.options;
     if (columns % d !== 0) {
       throw new ArgumentError(
         `${name}: sub-vectors of ${d} weights do not divide rows of ${columns}; choose another --subvector or exclude the layer.`,
@@ -62,7 +67,7 @@ export class VectorQuantizer implements WeightQuantizer<VqWeight> {
     const codes = new Uint16Array(count * groups);
     for (let group = 0; group < groups; group++) {
       const part = data.subarray(group * count * d, (group + 1) * count * d);
-      const result = await this.cluster(name, part, k, group, signal, { d, seed, maxIterations });
+      const result = await this.cluster(name, part, k, group, signal);
       codebook.set(result.codebook, group * k * d);
       codes.set(result.assignments, group * count);
     }
@@ -75,19 +80,17 @@ export class VectorQuantizer implements WeightQuantizer<VqWeight> {
     k: number,
     group: number,
     signal: AbortSignal | undefined,
-    {
-      d,
-      seed,
-      maxIterations,
-    }: { d: number; seed: number | bigint; maxIterations: number | undefined },
   ) {
+    const { subvector: dimension, seed, maxIterations, accelerator, onDeclined } = this.options;
     try {
       return await kmeans({
         data,
-        dimension: d,
+        dimension,
         k,
         random: new RandomStream(seed, 'k-means', name, group),
         ...(maxIterations !== undefined && { maxIterations }),
+        ...(accelerator && { accelerator }),
+        ...(onDeclined && { onDeclined }),
         ...(signal && { signal }),
       });
     } catch (error) {

@@ -1,3 +1,4 @@
+import type { KMeansAccelerator } from '../host/kmeans-accelerator.ts';
 import type { DType, Shape } from './shape.ts';
 
 /**
@@ -245,4 +246,6 @@ export interface Backend<H = unknown> {
   close(): Promise<void>;
   readonly kernels: RequiredKernels<H>;
   readonly fused?: Partial<FusedKernels<H>>;
+  /** The assignments of k-means, where the backend makes them faster than the host. */
+  readonly kmeans?: KMeansAccelerator;
 }

@@ -1,0 +1,145 @@
+/**
+ * K-means, where to look: which codewords can be nearest to a row somewhere in a box. What is ruled
+ * out for a box is ruled out for all boxes inside it; so the lists of a tree's leaves come from a walk
+ * down the tree: the filtering of Kanungo et al., "An efficient k-means clustering algorithm",
+ * PAMI 24 (2002).
+ *
+ * Let p be the codeword nearest to the middle m of the box. |x - z|^2 - |x - p|^2 is linear in x with
+ * gradient 2 (p - z), so in the box it is at least |m - z|^2 - |m - p|^2 - sum_a |z_a - p_a| side_a.
+ * Where that is positive, p is nearer than z everywhere in the box. The margin for rounding is that of
+ * `listCodewords` in core, with the same proof: it holds for any order of summation.
+ */
+
+/** Room for rounding, as a part of squared lengths, for each of d + 2 operations: 64 * 2^-53. */
+const MARGIN: f64 = 7.105427357601002e-15;
+
+/**
+ * Copies what of a list is not ruled out for a box; returns the number of codewords kept.
+ *
+ * @param low, high float64 [d], the corners of the box
+ * @param codebook float64 [k, d]
+ * @param from, to uint16; may be the same
+ * @param work float64 [length + 2 d]
+ */
+export function filterBox(
+  low: usize,
+  high: usize,
+  codebook: usize,
+  d: i32,
+  from: usize,
+  length: i32,
+  to: usize,
+  work: usize,
+): i32 {
+  if (d == 4) return filterBox4(low, high, codebook, from, length, to, work);
+  const bytes = <usize>d << 3;
+  const middles = work;
+  const sides = work + bytes;
+  const distances = sides + bytes;
+  let diagonal: f64 = 0;
+  for (let a: usize = 0; a < bytes; a += 8) {
+    const side = load<f64>(high + a) - load<f64>(low + a);
+    store<f64>(middles + a, (load<f64>(low + a) + load<f64>(high + a)) / 2);
+    store<f64>(sides + a, side);
+    diagonal += side * side;
+  }
+  const pairs = bytes & ~15;
+  let worst: f64 = Infinity;
+  let pivot = codebook;
+  let distance = distances;
+  const last = from + (<usize>length << 1);
+  for (let p = from; p < last; p += 2, distance += 8) {
+    const c = codebook + <usize>load<u16>(p) * bytes;
+    let sums = f64x2.splat(0);
+    for (let a: usize = 0; a < pairs; a += 16) {
+      const e = f64x2.sub(v128.load(middles + a), v128.load(c + a));
+      sums = f64x2.add(sums, f64x2.mul(e, e));
+    }
+    let sum = f64x2.extract_lane(sums, 0) + f64x2.extract_lane(sums, 1);
+    if (pairs < bytes) {
+      const e = load<f64>(middles + pairs) - load<f64>(c + pairs);
+      sum += e * e;
+    }
+    store<f64>(distance, sum);
+    if (sum < worst) {
+      worst = sum;
+      pivot = c;
+    }
+  }
+  const margin = MARGIN * <f64>(d + 2);
+  let kept = to;
+  distance = distances;
+  for (let p = from; p < last; p += 2, distance += 8) {
+    const codeword = load<u16>(p);
+    const c = codebook + <usize>codeword * bytes;
+    let sums = f64x2.splat(0);
+    for (let a: usize = 0; a < pairs; a += 16) {
+      const e = f64x2.abs(f64x2.sub(v128.load(c + a), v128.load(pivot + a)));
+      sums = f64x2.add(sums, f64x2.mul(e, v128.load(sides + a)));
+    }
+    let span = worst + f64x2.extract_lane(sums, 0) + f64x2.extract_lane(sums, 1);
+    if (pairs < bytes) {
+      span += abs(load<f64>(c + pairs) - load<f64>(pivot + pairs)) * load<f64>(sides + pairs);
+    }
+    const far = load<f64>(distance);
+    store<u16>(kept, codeword);
+    // A number from the comparison, not a branch: whether a codeword stays cannot be predicted.
+    kept += <usize>!(far - margin * (far + diagonal) > span) << 1;
+  }
+  return <i32>((kept - to) >> 1);
+}
+
+/** The same for d = 4, the common case, without inner loops. */
+function filterBox4(
+  low: usize,
+  high: usize,
+  codebook: usize,
+  from: usize,
+  length: i32,
+  to: usize,
+  work: usize,
+): i32 {
+  const low0 = v128.load(low);
+  const low1 = v128.load(low, 16);
+  const high0 = v128.load(high);
+  const high1 = v128.load(high, 16);
+  const half = f64x2.splat(0.5);
+  const middle0 = f64x2.mul(f64x2.add(low0, high0), half);
+  const middle1 = f64x2.mul(f64x2.add(low1, high1), half);
+  const side0 = f64x2.sub(high0, low0);
+  const side1 = f64x2.sub(high1, low1);
+  const squares = f64x2.add(f64x2.mul(side0, side0), f64x2.mul(side1, side1));
+  const diagonal = f64x2.extract_lane(squares, 0) + f64x2.extract_lane(squares, 1);
+  let worst: f64 = Infinity;
+  let pivot = codebook;
+  let distance = work;
+  const last = from + (<usize>length << 1);
+  for (let p = from; p < last; p += 2, distance += 8) {
+    const c = codebook + (<usize>load<u16>(p) << 5);
+    const e0 = f64x2.sub(middle0, v128.load(c));
+    const e1 = f64x2.sub(middle1, v128.load(c, 16));
+    const sums = f64x2.add(f64x2.mul(e0, e0), f64x2.mul(e1, e1));
+    const sum = f64x2.extract_lane(sums, 0) + f64x2.extract_lane(sums, 1);
+    store<f64>(distance, sum);
+    const isNearer = sum < worst;
+    worst = select(sum, worst, isNearer);
+    pivot = select(c, pivot, isNearer);
+  }
+  const pivot0 = v128.load(pivot);
+  const pivot1 = v128.load(pivot, 16);
+  const margin = MARGIN * 6;
+  let kept = to;
+  distance = work;
+  for (let p = from; p < last; p += 2, distance += 8) {
+    const codeword = load<u16>(p);
+    const c = codebook + (<usize>codeword << 5);
+    const e0 = f64x2.abs(f64x2.sub(v128.load(c), pivot0));
+    const e1 = f64x2.abs(f64x2.sub(v128.load(c, 16), pivot1));
+    const sums = f64x2.add(f64x2.mul(e0, side0), f64x2.mul(e1, side1));
+    const span = worst + (f64x2.extract_lane(sums, 0) + f64x2.extract_lane(sums, 1));
+    const far = load<f64>(distance);
+    store<u16>(kept, codeword);
+    kept += <usize>!(far - margin * (far + diagonal) > span) << 1;
+  }
+  return <i32>((kept - to) >> 1);
+}
