@@ -1,3 +1,4 @@
+import { hasNvidiaDriver } from '@vq4dit/backend-tfjs/nvidia';
 import { isModuleSpecifier, loadBackend } from '@vq4dit/conformance/backend-module';
 import { BackendRegistry } from '@vq4dit/core';
 
@@ -8,10 +9,32 @@ import { BackendRegistry } from '@vq4dit/core';
 export function createRegistry(): BackendRegistry {
   const registry = new BackendRegistry();
   registry.register({
+    id: 'tfjs-node-gpu',
+    description: 'Native TensorFlow on an NVIDIA GPU; needs @tensorflow/tfjs-node-gpu and CUDA',
+    // The best where it runs on a GPU, which it can only where there is a driver. On the processor
+    // it has no advantage, takes seconds to load, and is never chosen without its name.
+    priority: hasNvidiaDriver() ? 40 : 4,
+    gpu: 'only',
+    create: async () => {
+      await silenceTensorFlow();
+      return (await import('@vq4dit/backend-tfjs')).createTfjsNodeGpuBackend();
+    },
+  });
+  registry.register({
     id: 'wasm',
     description: 'Our own WebAssembly kernels, with SIMD, on all cores',
     priority: 30,
     create: async () => (await import('@vq4dit/backend-wasm')).createWasmBackend(),
+  });
+  registry.register({
+    id: 'tfjs-node',
+    description: 'Native TensorFlow on the processor, all cores; needs @tensorflow/tfjs-node',
+    priority: 25,
+    gpu: 'never',
+    create: async () => {
+      await silenceTensorFlow();
+      return (await import('@vq4dit/backend-tfjs')).createTfjsNodeBackend();
+    },
   });
   registry.register({
     id: 'tfjs-wasm',
@@ -24,9 +47,7 @@ export function createRegistry(): BackendRegistry {
     description: 'TensorFlow.js in plain JavaScript',
     priority: 10,
     create: async () => {
-      // Without this the library advertises its native package on stderr, even with --quiet.
-      const { enableProdMode } = await import('@tensorflow/tfjs-core');
-      enableProdMode();
+      await silenceTensorFlow();
       return (await import('@vq4dit/backend-tfjs')).createTfjsCpuBackend();
     },
   });
@@ -44,6 +65,20 @@ export function createRegistry(): BackendRegistry {
     create: async () => (await import('@vq4dit/backend-reference')).createReferenceBackend(),
   });
   return registry;
+}
+
+/**
+ * Two native libraries of TensorFlow end the process that loads both, and what fails while it is
+ * loaded may, too: whoever tries backends that it does not need has these tried in other processes.
+ */
+export const NATIVE: readonly string[] = ['tfjs-node', 'tfjs-node-gpu'];
+
+/**
+ * Otherwise TensorFlow.js advertises its native package on stderr, even with --quiet, and complains
+ * about every kernel of the processor that the native packages bring a second time.
+ */
+async function silenceTensorFlow(): Promise<void> {
+  (await import('@tensorflow/tfjs-core')).enableProdMode();
 }
 
 /**

@@ -53,10 +53,11 @@ export async function withContext(
     await backend.close().catch(() => undefined);
     started = undefined;
     const { registry } = await registryWith(undefined);
-    for (const { id, priority } of registry.list()) {
+    for (const { id, priority, gpu } of registry.list()) {
       if (priority < 0 || failed.has(id)) continue;
       // One that cannot start here is no substitute; doctor says why.
-      const next = await registry.init(id, { requireGpu }).catch(() => undefined);
+      const onGpu = { requireGpu: requireGpu || gpu === 'only' };
+      const next = await registry.init(id, onGpu).catch(() => undefined);
       if (next === undefined) continue;
       reporter.note(`Backend ${backend.id} failed: ${reason}`);
       started = Promise.resolve(use(next));

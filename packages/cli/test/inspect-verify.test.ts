@@ -183,34 +183,3 @@ describe('decode', () => {
     expect(existsSync(at('no'))).toBe(false);
   });
 });
-
-describe('doctor', () => {
-  it('tries every backend', async () => {
-    const report = await json<{
-      defaultBackend: string;
-      cores: number;
-      backends: {
-        id: string;
-        available: boolean;
-        info?: { device: string; isGpu: boolean };
-        reason?: string;
-      }[];
-    }>(['doctor']);
-    expect(report.defaultBackend).toBe('wasm');
-    const ids = ['wasm', 'tfjs-wasm', 'tfjs-cpu', 'gpujs', 'reference'];
-    expect(report.backends.map(({ id }) => id)).toEqual(ids);
-    for (const { id, available, info, reason } of report.backends) {
-      if (id === 'gpujs') {
-        expect(reason).toMatch(/not installed; run "npm install gpu\.js|needs an X display/);
-        continue;
-      }
-      expect(available).toBe(true);
-      expect(info!.device).not.toBe('');
-      expect(info!.isGpu).toBe(false);
-    }
-    const { stdout, stderr } = await succeed(['doctor']);
-    expect(stderr).toBe('');
-    expect(stdout).toMatch(/wasm \(default\) .* ready .*WebAssembly/);
-    await fail(['doctor', '--require-gpu'], /wasm: runs on .* tfjs-cpu: runs on .* gpujs: .* not /);
-  });
-});

@@ -10,6 +10,7 @@ import {
 interface Options {
   readonly priority?: number;
   readonly isGpu?: boolean;
+  readonly gpu?: 'never' | 'only';
   readonly fails?: unknown;
 }
 
@@ -17,11 +18,12 @@ interface Options {
 function registryOf(backends: Readonly<Record<string, Options>>) {
   const registry = new BackendRegistry();
   const log: string[] = [];
-  for (const [id, { priority = 0, isGpu = false, fails }] of Object.entries(backends)) {
+  for (const [id, { priority = 0, isGpu = false, gpu, fails }] of Object.entries(backends)) {
     registry.register({
       id,
       description: `the ${id} backend`,
       priority,
+      ...(gpu && { gpu }),
       async create(): Promise<Backend> {
         log.push(`start ${id}`);
         if (fails !== undefined) throw fails;
@@ -122,6 +124,33 @@ describe('registry', () => {
     await expect(registry.init('wasm', { requireGpu: true })).rejects.toThrow(
       'wasm: runs on wasm device, which is not a GPU',
     );
+    expect(log).toEqual(['start wasm', 'close wasm']);
+  });
+
+  it('does not even start what never is a GPU where one is required', async () => {
+    const { registry, log } = registryOf({ native: { gpu: 'never' } });
+    await expect(registry.init('native', { requireGpu: true })).rejects.toThrow(
+      'native: runs on the processor, never on a GPU',
+    );
+    expect(log).toEqual([]);
+    expect(await started(registry.init())).toBe('native');
+  });
+
+  it('chooses what is of use on a GPU only where it runs on one, or by its name', async () => {
+    const { registry, log } = registryOf({
+      cuda: { priority: 5, gpu: 'only' },
+      wasm: { priority: 1 },
+    });
+    expect(await started(registry.init())).toBe('wasm');
+    expect(log).toEqual(['start cuda', 'close cuda', 'start wasm']);
+    expect(await started(registry.init('cuda'))).toBe('cuda');
+    const onGpu = registryOf({ cuda: { priority: 5, gpu: 'only', isGpu: true }, wasm: {} });
+    expect(await started(onGpu.registry.init())).toBe('cuda');
+  });
+
+  it('probes those that are named, and starts no other', async () => {
+    const { registry, log } = registryOf({ cuda: {}, wasm: {} });
+    expect((await registry.probe(['wasm'])).map(({ id }) => id)).toEqual(['wasm']);
     expect(log).toEqual(['start wasm', 'close wasm']);
   });
 

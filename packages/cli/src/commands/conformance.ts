@@ -7,6 +7,9 @@ import { createRegistry } from '../backends.ts';
 const DECLARATIONS: Readonly<Record<string, Declarations>> = {
   // Graphics hardware may turn denormals into zero, and Mesa's software renderer does.
   gpujs: { flushesDenormals: true },
+  // TensorFlow's kernels run with denormals flushed.
+  'tfjs-node': { flushesDenormals: true },
+  'tfjs-node-gpu': { flushesDenormals: true },
 };
 
 /** The command line of the conformance kit, with the backends that come along by their ids. */

@@ -25,10 +25,12 @@ export interface Run {
 
 export interface RunOptions {
   readonly cwd?: string;
+  /** Another installation's `bin/vq4dit.js`. */
+  readonly program?: string;
 }
 
-export function start(args: readonly string[], { cwd }: RunOptions = {}): Run {
-  const child = spawn(process.execPath, [PROGRAM, ...args], {
+export function start(args: readonly string[], { cwd, program = PROGRAM }: RunOptions = {}): Run {
+  const child = spawn(process.execPath, [program, ...args], {
     ...(cwd && { cwd }),
     // The same backends on every machine: without a display WebGL does not start.
     env: { ...process.env, DISPLAY: '' },

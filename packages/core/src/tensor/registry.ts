@@ -8,6 +8,12 @@ export interface BackendRegistration {
   readonly description: string;
   /** Higher is tried first; a negative priority is only used when asked for by name. */
   readonly priority: number;
+  /**
+   * `never`: it runs on the processor whatever there is, so where a GPU is required it is not even
+   * started. `only`: without being named it is chosen only where it really runs on a GPU. Default:
+   * what `info()` says counts, and only where a GPU is required.
+   */
+  readonly gpu?: 'never' | 'only';
   /** Starts the backend; the caller closes it. */
   create(): Promise<Backend>;
 }
@@ -57,17 +63,23 @@ export class BackendRegistry {
     }
     const reasons: string[] = [];
     for (const candidate of candidates) {
-      const started = await this.start(candidate, options.requireGpu ?? false);
+      const needsGpu = id === undefined && candidate.gpu === 'only';
+      const started = await this.start(candidate, needsGpu || (options.requireGpu ?? false));
       if (typeof started !== 'string') return started;
       reasons.push(`${candidate.id}: ${started}`);
     }
     throw new BackendUnavailableError(`No backend could be started: ${reasons.join('; ')}.`);
   }
 
-  /** Tries every registration in turn and says what became of it. */
-  async probe(): Promise<BackendProbe[]> {
+  /**
+   * Tries every registration in turn, or those with the given ids, and says what became of it.
+   *
+   * @param ids Default: all.
+   */
+  async probe(ids?: readonly string[]): Promise<BackendProbe[]> {
     const probes: BackendProbe[] = [];
     for (const candidate of this.list()) {
+      if (ids && !ids.includes(candidate.id)) continue;
       const started = await this.start(candidate, false);
       if (typeof started === 'string') {
         probes.push({ id: candidate.id, available: false, reason: started });
@@ -83,6 +95,7 @@ export class BackendRegistry {
     candidate: BackendRegistration,
     requireGpu: boolean,
   ): Promise<Backend | string> {
+    if (requireGpu && candidate.gpu === 'never') return 'runs on the processor, never on a GPU';
     let backend: Backend;
     try {
       backend = await candidate.create();
