@@ -10,18 +10,29 @@ const MOST_CURVES = 10;
 const labelOf = ({ title, bits }: { title: string; bits?: number }) =>
   bits === undefined ? title : `${title}, ${bits} bit`;
 
-/** FID against size on disk, one point for each row. */
+/**
+ * FID against size on disk, one point for each row. Points carry their bits alone: sizes of one rate
+ * are nearly equal, so whole names would lie on each other; the legend has them.
+ */
 export function fidAgainstSize(rows: readonly Row[]): Block[] {
   const points = rows.flatMap((row) =>
     row.fid
-      ? [{ x: row.bytes.mean / MIB, y: row.fid.mean, label: labelOf(row), series: row.title }]
+      ? [
+          {
+            x: row.bytes.mean / MIB,
+            y: row.fid.mean,
+            label: `${row.bits ?? 32}`,
+            series: row.title,
+          },
+        ]
       : [],
   );
   if (points.length === 0) return [];
   return [
     {
       ...{ kind: 'scatter', title: 'FID against size', points },
-      caption: 'Further down and to the left is better; both axes are logarithmic.',
+      caption:
+        'A point carries its bits per weight. Further down and to the left is better; both axes are logarithmic.',
       x: { label: 'MiB on disk', scale: 'log' },
       y: { label: 'FID', scale: 'log' },
     },
@@ -50,7 +61,7 @@ export function layerErrors(rows: readonly Row[]): Block[] {
   const layers = shown[0]?.cells[0]?.verify?.result.layers.map(({ name }) => name) ?? [];
   if (layers.length === 0) return [];
   const blocks = shown[0]!.cells[0]!.verify!.result.errors.perBlock.length;
-  const columns = shown.map(({ method, bits }) => `${method}, ${bits}`);
+  const columns = shown.map(({ method, bits }) => `${method}, ${bits} bit`);
   const sqnr = layers.map((name) =>
     shown.map(({ cells }) => {
       const layer = cells[0]!.verify!.result.layers.find((one) => one.name === name);

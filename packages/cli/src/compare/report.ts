@@ -1,6 +1,6 @@
 import { copyFile, mkdir } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import { writeFileAtomic } from '@vq4dit/checkpoint';
 import { type Block, markdownTable, type Page, renderPage, type Section } from '@vq4dit/report';
 import { sizeOnDisk } from '../model-size.ts';
@@ -16,7 +16,6 @@ import type { MeasureSettings } from './plan.ts';
 import { psnrOfCells } from './psnr.ts';
 import { type Row, rowsOf } from './rows.ts';
 import type { Outcome } from './run.ts';
-import { writeJson } from './step.ts';
 import { comparisonTable, headlineTable } from './table.ts';
 
 /** What a report says about how it was made. */
@@ -70,10 +69,19 @@ export async function writeReport(context: ReportContext, outcome: Outcome): Pro
     rows: rows.map(({ cells, ...row }) => ({ ...row, cells: cells.map(({ id }) => id) })),
     cells: results,
   };
-  await writeJson(join(out, REPORT_FILES.json), json);
+  await writeText(
+    join(out, REPORT_FILES.json),
+    `${withoutFolder(JSON.stringify(json, null, 2))}\n`,
+  );
   await writeText(join(out, REPORT_FILES.markdown), `${markdown.join('\n\n')}\n`);
   if (sections.length > 1) await writeText(join(out, REPORT_FILES.html), renderPage(page));
   return rows;
+}
+
+/** Paths below the current folder as one would type them, so that a report says nothing of its machine. */
+function withoutFolder(json: string): string {
+  const here = JSON.stringify(`${process.cwd()}${sep}`).slice(1, -1);
+  return json.replaceAll(`"${here}`, '"');
 }
 
 const writeText = (path: string, text: string) =>

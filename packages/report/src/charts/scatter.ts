@@ -15,7 +15,7 @@ export function renderScatter(block: ScatterBlock): Markup {
   const [low, high] = [position(Math.min(...xs)), position(Math.max(...xs))];
   const isRight = (p: { x: number }) => position(p.x) > low + (2 / 3) * (high - low);
   const title = (p: (typeof points)[number]) =>
-    `${p.label || p.series}: ${formatNumber(p.x)}, ${formatNumber(p.y)}`;
+    `${[p.series, p.label].filter(Boolean).join(', ')}: ${formatNumber(p.x)}, ${formatNumber(p.y)}`;
   const text = { x: 'x', y: 'y', text: 'label', fill: 'currentColor' } as const;
   const drawing = draw(block, {
     height: 400,
