@@ -40,7 +40,9 @@ describe('quantize --method vq', () => {
     expect(stderr).toContain('Fewer than 256 codewords');
     expect(stderr).toContain('blocks.0.attn.qkv 64 (256)');
     expect(stderr).toContain('and 1 more');
-    expect(stderr).not.toContain('Backend');
+    // K-means runs on the backend, here the default.
+    expect(stderr).toContain('Backend: wasm');
+    expect(stderr).not.toContain('K-means runs on one thread');
     const { layers, info } = await layersOf(out);
     expect(layers).toHaveLength(10);
     expect(layers[0]).toMatchObject({ name: 'blocks.0.attn.qkv', groups: 3, k: 64, d: 4 });
@@ -124,6 +126,19 @@ describe('quantize --method vq', () => {
     await Promise.all([run('seed-a', '7'), run('seed-b', '7'), run('seed-c', '8')]);
     expect(await sameFolders(at('seed-a'), at('seed-b'))).toBe(true);
     expect(await sameFolders(at('seed-a'), at('seed-c'))).toBe(false);
+  });
+
+  it('gives the same bytes on any number of threads, and where the backend has no k-means', async () => {
+    const args = ['--method', 'vq', '--seed', '3'];
+    const run = (name: string, threads: string) =>
+      succeed(['quantize', TINY, at(name), ...args], { env: { VQ4DIT_THREADS: threads } });
+    await run('one-thread', '1');
+    await run('three-threads', '3');
+    const host = ['--backend', 'reference'];
+    const { stderr } = await succeed(['quantize', TINY, at('on-host'), ...args, ...host]);
+    expect(stderr).toContain('backend reference has no k-means of its own');
+    expect(await sameFolders(at('one-thread'), at('three-threads'))).toBe(true);
+    expect(await sameFolders(at('one-thread'), at('on-host'))).toBe(true);
   });
 
   it('replaces its own artefact, and no other folder', async () => {
@@ -212,7 +227,7 @@ describe('quantize --method vq4dit', () => {
     expect(line).toMatch(new RegExp(`^Backend: ${backend} \\(.+\\)$`));
     // Nothing but notes of our own: the libraries below are silent.
     const own =
-      /^(Backend: |Fewer than |K-means \d|Input statistics \d|Candidates \d|Calibration \d)/;
+      /^(Backend: |Fewer than |K-means (\d|runs on one thread)|Input statistics \d|Candidates \d|Calibration \d)/;
     for (const text of stderr.trimEnd().split('\n')) expect(text).toMatch(own);
   });
 
@@ -220,7 +235,7 @@ describe('quantize --method vq4dit', () => {
     const job = ['quantize', TINY, at('bad/gpu')];
     await fail(
       [...job, '--backend', 'cuda'],
-      /"cuda"; registered: wasm, tfjs-wasm, tfjs-cpu, gpujs, reference/,
+      /"cuda"; registered: (tfjs-node-gpu, )?wasm, tfjs-node, tfjs-wasm, tfjs-cpu, /,
     );
     await fail(
       [...job, '--method', 'vq', '--require-gpu'],

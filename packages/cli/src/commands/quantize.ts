@@ -220,6 +220,8 @@ async function runWithBars(
         const clamped = describeClamped(plans, job.settings.codewords);
         if (clamped) reporter.note(clamped);
       },
+      onHostKMeans: (reason) =>
+        reporter.note(`K-means runs on one thread, in JavaScript: ${reason}.`),
       onLayer: (done, total, name) => show('K-means', done, total, name),
       onStatistics: (done, total) => show('Input statistics', done, total, ''),
       onCandidates: (done, total, name) => show('Candidates', done, total, name),

@@ -28,14 +28,15 @@ export interface QuantizeJob {
   /** Folder of the artefact. */
   readonly out: string;
   readonly settings: QuantizeSettings;
-  /** Where the calibration runs; asked for only when there is one. */
+  /** Where k-means and calibration run; asked for only when there is something left to compute. */
   readonly ops: () => Promise<TensorOps>;
   readonly signal?: AbortSignal;
   /** Called once, before anything is computed. */
   onPlan?(plans: readonly LayerPlan[]): void;
   /** Called after each layer's k-means, also where it was done in an earlier run; `done` from 1. */
   onLayer?(done: number, total: number, name: string): void;
-  /** Called after every optimizer step. */
+  /** Called once for each reason why k-means runs on the host and not on the backend. */
+  onHostKMeans?(reason: string): void;
   /** Steps of the walk that collects the inputs' statistics, where the recipe wants them. */
   onStatistics?(done: number, total: number): void;
   /** Layers whose candidate sets and first assignments are found. */
@@ -147,15 +148,30 @@ async function runStages(
 
 /** K-means, one layer at a time, so that memory is bounded by the largest layer. */
 async function quantizeLayers(job: QuantizeJob, plans: LayerPlan[], work: WorkFolder) {
-  const { settings, signal } = job;
-  const quantizer = new VectorQuantizer({ ...settings });
+  const { signal } = job;
+  let quantizer: VectorQuantizer | undefined;
   for (const [i, plan] of plans.entries()) {
     if (!(await work.hasLayer(plan))) {
+      quantizer ??= await createQuantizer(job);
       const weight = await quantizer.quantize(await readMatrix(job.model, plan), signal);
       await work.writeLayer(weight);
     }
     job.onLayer?.(i + 1, plans.length, plan.name);
   }
+}
+
+/** K-means on the backend where it has one of its own, else on the host: the same bytes. */
+async function createQuantizer(job: QuantizeJob): Promise<VectorQuantizer> {
+  const { backend } = await job.ops();
+  const reasons = new Set<string>();
+  const onDeclined = (reason: string) => {
+    if (!reasons.has(reason)) job.onHostKMeans?.(reason);
+    reasons.add(reason);
+  };
+  const { kmeans: accelerator } = backend;
+  if (accelerator === undefined) onDeclined(`backend ${backend.id} has no k-means of its own`);
+  const options = { ...job.settings, onDeclined };
+  return new VectorQuantizer(accelerator ? { ...options, accelerator } : options);
 }
 
 async function readMatrix(model: ModelFile, plan: LayerPlan): Promise<WeightMatrix> {

@@ -25,15 +25,20 @@ export interface Run {
 
 export interface RunOptions {
   readonly cwd?: string;
+  /** Variables beside those of the test. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Another installation's `bin/vq4dit.js`. */
   readonly program?: string;
 }
 
-export function start(args: readonly string[], { cwd, program = PROGRAM }: RunOptions = {}): Run {
+export function start(
+  args: readonly string[],
+  { cwd, env, program = PROGRAM }: RunOptions = {},
+): Run {
   const child = spawn(process.execPath, [program, ...args], {
     ...(cwd && { cwd }),
     // The same backends on every machine: without a display WebGL does not start.
-    env: { ...process.env, DISPLAY: '' },
+    env: { ...process.env, DISPLAY: '', ...env },
   });
   child.stdin.end();
   let [stdout, stderr] = ['', ''];
