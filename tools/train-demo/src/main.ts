@@ -54,6 +54,7 @@ async function run(flags: Flags): Promise<void> {
     await train({
       ...{ ops: new TensorOps(backend), dataset, settings, quiet, signal: interrupt.signal },
       out: flags.out,
+      ...(flags.init === undefined ? {} : { init: flags.init }),
       saveEvery: flags.saveEvery,
       sampleEvery: flags.sampleEvery,
       exportOnly: flags.export ?? false,

@@ -9,6 +9,7 @@ export interface Flags {
   readonly data: string;
   readonly out: string;
   readonly config?: string;
+  readonly init?: string;
   readonly steps: number;
   readonly batch: number;
   readonly lr: number;
@@ -36,6 +37,7 @@ export function createCommand(run: (flags: Flags) => Promise<void>): Command {
     )
     .option('--data <folder>', "the training set's idx files, packed or not", DEBIAN_FOLDER)
     .option('--out <folder>', 'where everything is written', 'out/train-demo')
+    .option('--init <model>', 'start from the weights of a trained model, not from new ones')
     .option('--steps <n>', 'training steps', integer(1), steps)
     .option('--batch <n>', 'images of one step', integer(1), batch)
     .option('--lr <rate>', 'learning rate after the warm-up', number(0), learningRate)

@@ -4,11 +4,11 @@ import { InterruptedError, type TensorOps } from '@vq4dit/core';
 import { BatchSource } from './batch.ts';
 import type { Dataset } from './dataset.ts';
 import { exportModel } from './export.ts';
-import { initialWeights } from './initial-weights.ts';
 import { LossLog } from './loss-log.ts';
 import { Progress } from './progress.ts';
 import { writeSampleSheet } from './sample-sheet.ts';
 import { checkSettings, learningRateAt, type TrainingSettings } from './settings.ts';
+import { startWeights } from './start-weights.ts';
 import { loadTraining, saveTraining } from './state-file.ts';
 import { startState, Trainer } from './trainer.ts';
 
@@ -17,6 +17,8 @@ export interface TrainingJob {
   readonly ops: TensorOps;
   readonly dataset: Dataset;
   readonly settings: TrainingSettings;
+  /** Path of a trained model to start from; without it, from new weights. */
+  readonly init?: string;
   /** Folder of everything that is written. */
   readonly out: string;
   /** Steps between two saved states. */
@@ -39,12 +41,16 @@ export async function train(job: TrainingJob): Promise<void> {
   checkSettings(settings, dataset.size);
   await mkdir(join(out, 'samples'), { recursive: true });
   const statePath = join(out, 'state.safetensors');
-  const identity = identityOf(job);
-  const { config, steps } = settings;
+  const { config, steps, seed } = settings;
+  const start = await startWeights(config, seed, job.init);
+  const identity = identityOf(job, start.digest);
   const saved = await loadTraining(statePath, identity, config);
   let done = saved?.step ?? 0;
-  note(job, done > 0 ? `Going on after step ${done}.` : 'Starting from new weights.');
-  const state = saved?.state ?? startState(initialWeights(config, settings.seed));
+  note(
+    job,
+    done > 0 ? `Going on after step ${done}.` : `Starting from ${job.init ?? 'new weights'}.`,
+  );
+  const state = saved?.state ?? startState(start.weights);
   using trainer = new Trainer(ops, settings, state);
   const save = async () =>
     saveTraining(statePath, identity, config, { step: done, state: await trainer.state() });
@@ -98,8 +104,8 @@ function ignoreInterrupt(error: unknown): void {
 }
 
 /** Whatever changes the bits of the weights; a state is only resumed where all of it is the same. */
-function identityOf({ settings, dataset, ops }: TrainingJob): string {
-  return JSON.stringify({ ...settings, data: dataset.digest, backend: ops.backend.id });
+function identityOf({ settings, dataset, ops }: TrainingJob, init: string | undefined): string {
+  return JSON.stringify({ ...settings, data: dataset.digest, backend: ops.backend.id, init });
 }
 
 function note(job: TrainingJob, line: string): void {

@@ -148,6 +148,18 @@ describe('a training', () => {
     ]);
   });
 
+  it('starts from a trained model, whose digest the state remembers', async () => {
+    const init = at('whole', 'model');
+    expect(await run('longer', '--init', init)).toMatchObject({ code: 0 });
+    const { mse } = (await lossOf('longer'))[0]!;
+    const { mse: untrained } = (await lossOf('whole'))[0]!;
+    // The same batch and noise, so only the weights differ.
+    expect(mse).toBeLessThan(untrained);
+    const other = await run('longer');
+    expect(other).toMatchObject({ code: 1 });
+    expect(other.stderr).toMatch(/init: "[0-9a-f]{64}", now undefined/);
+  });
+
   it('draws a sheet with a row for every class', async () => {
     const outcome = await run('sheets', '--steps', '6', '--sample-every', '4');
     expect(outcome).toMatchObject({ code: 0 });
@@ -166,6 +178,7 @@ describe('a training', () => {
     ['a warm-up that is too long', ['--warmup', '40'], 1, 'warm-up'],
     ['steps that are no number', ['--steps', 'many'], 2, 'integer'],
     ['threads of a backend without', ['--threads', '2'], 1, '--threads is for the backend wasm'],
+    ['a model that is not there', ['--init', at('none')], 1, at('none')],
     ['an unknown backend', ['--backend', 'none'], 1, 'No backend is called "none"'],
   ])('with %s fails in one sentence', async (_, more, code, why) => {
     const outcome = await run('refused', ...more);
