@@ -1,21 +1,35 @@
-import { type Browser, chromium, type Page } from 'playwright-core';
+import { type Browser, chromium } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { callOnPage } from '../../../tools/browser/call.ts';
+import { findChromium } from '../../../tools/browser/chromium.ts';
+import { type PageServer, servePage } from '../../../tools/browser/serve.ts';
 import { createWasmBackend } from '../src/index.ts';
-import { findChromium } from './browser/chromium.ts';
 import type { functions } from './browser/page.ts';
-import { type PageServer, servePage } from './browser/serve.ts';
 import { checksumsOf } from './support/bits.ts';
 import { allowRelaxedSimd } from './support/relaxed.ts';
 
 allowRelaxedSimd();
-const executablePath = findChromium();
+const executablePath = findChromium('the wasm backend');
+
+/** What a site may send along with a page. */
+const HEADERS = {
+  /** Makes the page cross-origin isolated: only then is there shared memory. */
+  isolated: {
+    'Cross-Origin-Opener-Policy': 'same-origin',
+    'Cross-Origin-Embedder-Policy': 'require-corp',
+  },
+  /** A site that forbids workers. */
+  noWorkers: { 'Content-Security-Policy': "worker-src 'none'" },
+  /** A site that forbids WebAssembly. */
+  noWebAssembly: { 'Content-Security-Policy': "script-src 'self'" },
+};
 
 describe.skipIf(executablePath === undefined)('in Chromium', () => {
   let browser: Browser;
-  let server: PageServer;
+  let server: PageServer<typeof HEADERS>;
 
   beforeAll(async () => {
-    server = await servePage();
+    server = await servePage({ packageName: 'backend-wasm', headers: HEADERS });
     // Tests may run as root in a container, where the sandbox does not start.
     browser = await chromium.launch({ executablePath: executablePath!, args: ['--no-sandbox'] });
   }, 60_000);
@@ -26,35 +40,11 @@ describe.skipIf(executablePath === undefined)('in Chromium', () => {
   });
 
   /** Calls one of the functions of browser/page.ts on a fresh page. */
-  async function call<Name extends keyof typeof functions>(
-    headers: Parameters<PageServer['url']>[0],
+  const call = <Name extends keyof typeof functions>(
+    headers: readonly (keyof typeof HEADERS)[],
     name: Name,
     ...args: Parameters<(typeof functions)[Name]>
-  ): Promise<Awaited<ReturnType<(typeof functions)[Name]>>> {
-    const page: Page = await browser.newPage();
-    try {
-      const problems: string[] = [];
-      page.on('pageerror', (error) => problems.push(String(error)));
-      await page.goto(server.url(headers));
-      await page
-        .waitForFunction(() => 'vq4dit' in globalThis, undefined, { timeout: 30_000 })
-        .catch((error: unknown) => {
-          throw new Error(`the page did not load: ${problems.join('; ')}`, { cause: error });
-        });
-      const result = await page.evaluate(
-        ([name, args]) => {
-          const page = globalThis as unknown as {
-            vq4dit: Record<string, (...a: unknown[]) => unknown>;
-          };
-          return page.vq4dit[name as string]!(...(args as unknown[]));
-        },
-        [name, args] as unknown[],
-      );
-      return result as Awaited<ReturnType<(typeof functions)[Name]>>;
-    } finally {
-      await page.close();
-    }
-  }
+  ) => callOnPage<typeof functions, Name>(browser, server.url(headers), [], name, ...args);
 
   const seed = Number(process.env.VQ4DIT_TEST_SEED ?? 20240817);
 
@@ -141,18 +131,20 @@ describe('where there is no browser', () => {
     vi.stubEnv('VQ4DIT_CHROMIUM', '');
     vi.stubEnv('VQ4DIT_REQUIRE_BROWSER', '');
     const warn = vi.spyOn(console, 'warn').mockReturnValue();
-    expect(findChromium(none)).toBeUndefined();
+    expect(findChromium('the wasm backend', none)).toBeUndefined();
     expect(warn).toHaveBeenCalledWith(expect.stringMatching(/NOT RUN.*install Chromium/));
   });
 
   it('VQ4DIT_REQUIRE_BROWSER=1 makes that a failure', () => {
     vi.stubEnv('VQ4DIT_CHROMIUM', '');
     vi.stubEnv('VQ4DIT_REQUIRE_BROWSER', '1');
-    expect(() => findChromium(none)).toThrow(/no browser.*VQ4DIT_CHROMIUM/);
+    expect(() => findChromium('the wasm backend', none)).toThrow(/no browser.*VQ4DIT_CHROMIUM/);
   });
 
   it('a VQ4DIT_CHROMIUM that names nothing is a failure', () => {
     vi.stubEnv('VQ4DIT_CHROMIUM', '/no/such/browser');
-    expect(() => findChromium(none)).toThrow('VQ4DIT_CHROMIUM=/no/such/browser does not exist');
+    expect(() => findChromium('the wasm backend', none)).toThrow(
+      'VQ4DIT_CHROMIUM=/no/such/browser does not exist',
+    );
   });
 });
