@@ -10,8 +10,10 @@ export type HeaderSets = Readonly<Record<string, Readonly<Record<string, string>
 
 /** What {@link servePage} serves. */
 export interface PageOptions<Headers extends HeaderSets> {
-  /** The package whose `test/browser/page.ts` is the page's only script: `backend-wasm`. */
+  /** The package that the page belongs to: `backend-wasm`. */
   readonly packageName: string;
+  /** The page's only script, from the workspace's root. Default: the package's `test/browser/page.ts`. */
+  readonly script?: string;
   readonly headers?: Headers;
   /** Packages from outside of this workspace that the page imports, besides fast-check. */
   readonly include?: readonly string[];
@@ -29,6 +31,7 @@ export async function servePage<Headers extends HeaderSets = Record<never, never
   options: PageOptions<Headers>,
 ): Promise<PageServer<Headers>> {
   const { packageName, headers = {} as Headers, include = [] } = options;
+  const { script = `/packages/${packageName}/test/browser/page.ts` } = options;
   const server = await createServer({
     root,
     configFile: false,
@@ -53,7 +56,7 @@ export async function servePage<Headers extends HeaderSets = Record<never, never
             response.setHeader('Content-Type', 'text/html');
             response.end(
               `<!doctype html><title>${packageName}</title>` +
-                `<script type="module" src="/packages/${packageName}/test/browser/page.ts"></script>`,
+                `<script type="module" src="${script}"></script>`,
             );
           });
         },

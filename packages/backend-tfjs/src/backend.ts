@@ -12,6 +12,7 @@ import { nearest } from './nearest.ts';
 import { argmin, reduce } from './reductions.ts';
 import type { TensorInfo, Tf } from './tf.ts';
 import { WasmMatmul } from './wasm-matmul.ts';
+import { WebGlDevice } from './webgl/device.ts';
 
 /** Options of {@link createTfjsBackend}. */
 export interface TfjsBackendOptions {
@@ -42,7 +43,7 @@ export async function createTfjsBackend(options: TfjsBackendOptions): Promise<Ba
   const name = options.backendName ?? tf.getBackend();
   await start(tf, name);
   const direct = (options.direct ?? true) && (name === 'cpu' || name === 'wasm');
-  const device: TfDevice = direct ? new DirectDevice(tf, name) : new EngineDevice(tf, name);
+  const device: TfDevice = direct ? new DirectDevice(tf, name) : engineDevice(tf, name);
   const described = await describeDevice(tf, options.id ?? `tfjs-${name}`, name);
   const info = { ...described, precision: options.precision ?? described.precision };
   const products =
@@ -70,7 +71,7 @@ export async function createTfjsBackend(options: TfjsBackendOptions): Promise<Ba
   return {
     id: info.id,
     info: () => info,
-    supports: (query) => (name === 'wasm' ? fitsHeap(query) : true),
+    supports: (query) => (name === 'wasm' ? fitsHeap(query) : (device.supports?.(query) ?? true)),
     upload: (data, shape, dtype) => device.upload(data, shape, dtype),
     read: (x) => device.read(x.handle),
     free(handle) {
@@ -92,6 +93,10 @@ export async function createTfjsBackend(options: TfjsBackendOptions): Promise<Ba
     kernels,
     fused: fusedKernels(device),
   };
+}
+
+function engineDevice(tf: Tf, name: string): TfDevice {
+  return name === 'webgl' ? new WebGlDevice(tf) : new EngineDevice(tf, name);
 }
 
 /** Starts one after the other: the current backend belongs to the whole process. */

@@ -1,4 +1,4 @@
-import type { DType, KernelTensor, Shape } from '@vq4dit/core';
+import type { DType, KernelTensor, OpQuery, Shape, Support } from '@vq4dit/core';
 import type { HostValues, TensorInfo } from './tf.ts';
 
 /** Data of a device that lies in this process's memory, so that a loop in TypeScript reaches it. */
@@ -15,6 +15,8 @@ export interface TfDevice {
   readonly name: string;
   /** Set where tensors lie in this process's memory. */
   readonly host?: HostMemory;
+  /** Where sizes are limited: whether an operation fits. */
+  supports?(query: OpQuery): Support;
   /** Runs one registered TensorFlow.js kernel; the caller owns the result. */
   run(kernel: string, inputs: Record<string, unknown>, attrs: object): TensorInfo;
   upload(data: HostValues, shape: Shape, dtype: DType): TensorInfo;

@@ -18,7 +18,7 @@ export class EngineDevice implements TfDevice {
   }
 
   /** The engine, with this backend current: others in the process may have changed it. */
-  private engine(): Engine {
+  protected engine(): Engine {
     if (this.tf.getBackend() !== this.name) {
       // For a backend that is running already this has its effect before it returns.
       void this.tf.setBackend(this.name);
