@@ -10,6 +10,7 @@ import {
   type CalibrationState,
   calibrate,
   collectGrams,
+  collectRanges,
   DEFAULT_RECIPE,
   InterruptedError,
   type LayerStart,
@@ -123,7 +124,7 @@ async function toy(options: CalibrationOptions) {
       { weight, bias, choice: new Int32Array(weight.codes.length) },
     ]),
   );
-  return { ops, run, errorOf, uncalibrated, grams, source };
+  return { ops, run, errorOf, uncalibrated, grams, source, stack };
 }
 
 const RECIPE: CalibrationOptions = {
@@ -228,6 +229,27 @@ describe('calibration', () => {
     for (const [i, value] of gram.entries()) {
       expect(Math.abs(value - expected[i]!)).toBeLessThan(1e-6 * scale);
     }
+  });
+
+  it('takes the ranges of the inputs, and of chosen layers only', async () => {
+    const { ops, stack, source } = await toy(RECIPE);
+    const layers = new Set([layerName(1)]);
+    const ranges = await collectRanges(ops, { stack, source, trajectories: 2, layers });
+    expect([...ranges.keys()]).toEqual([layerName(1)]);
+    const low = new Float32Array(WIDTH).fill(Number.POSITIVE_INFINITY);
+    const high = new Float32Array(WIDTH).fill(Number.NEGATIVE_INFINITY);
+    for (const trajectory of [0, 1]) {
+      for await (const { blockOutputs } of source.trajectory(ops, trajectory)) {
+        const x = await ops.read(blockOutputs[0]!);
+        for (const [i, value] of x.entries()) {
+          low[i % WIDTH] = Math.min(low[i % WIDTH]!, value);
+          high[i % WIDTH] = Math.max(high[i % WIDTH]!, value);
+        }
+      }
+    }
+    expect(ranges.get(layerName(1))).toEqual({ low, high });
+    const grams = await collectGrams(ops, { stack, source, trajectories: 1, layers });
+    expect([...grams.keys()]).toEqual([layerName(1)]);
   });
 
   it('leaves biases alone at rate 0', async () => {

@@ -1,4 +1,5 @@
 export { ditBlockStack } from './calibration/block-stack.ts';
+export { normalizedLayers, reparametrizeBlock } from './calibration/reparametrize.ts';
 export { type ZeroDataOptions, zeroDataSource } from './calibration/zero-data.ts';
 export {
   checkConfig,

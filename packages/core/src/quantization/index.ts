@@ -7,6 +7,7 @@ export {
 } from './candidates.ts';
 export { type GptqOptions, GptqQuantizer } from './gptq.ts';
 export { dampedGram, layerOutputError } from './gram.ts';
+export { chooseGroupSizes, type GroupSizeChoice } from './group-sizes.ts';
 export { clampCodewords, type KMeansOptions, type KMeansResult, kmeans } from './kmeans.ts';
 export type { KMeansProgress } from './lloyd.ts';
 export { assignByOutputError, type OutputErrorOptions } from './output-error.ts';
@@ -25,6 +26,14 @@ export {
   type WeightQuantizer,
 } from './quantized-weight.ts';
 export { initialLogits, type RatioStart, ratiosOf } from './ratios.ts';
+export {
+  type ChannelRanges,
+  type LinearParameters,
+  reparametrizeInput,
+  reparametrizeModulation,
+  reparametrizeScales,
+  type ScaleReparametrization,
+} from './scale-reparametrization.ts';
 export {
   type LayerShape,
   type QuantizedSize,

@@ -20,9 +20,11 @@ export interface VectorQuantizerOptions {
 }
 
 /** Codewords and sub-vector length for a nominal rate of log2(k) / d bits per weight. */
-export const RATES: Readonly<Record<2 | 3, { codewords: number; subvector: number }>> = {
+export const RATES: Readonly<Record<1 | 2 | 3 | 4, { codewords: number; subvector: number }>> = {
+  1: { codewords: 256, subvector: 8 },
   2: { codewords: 256, subvector: 4 },
   3: { codewords: 64, subvector: 2 },
+  4: { codewords: 256, subvector: 2 },
 };
 
 /**

@@ -29,4 +29,4 @@ export {
 export type { ParameterState } from './parameter.ts';
 export { ratioPenalty } from './penalty.ts';
 export { type StartOptions, startLayer } from './start.ts';
-export { collectGrams, type GramJob } from './statistics.ts';
+export { collectGrams, collectRanges, type StatisticsJob } from './statistics.ts';

@@ -1,19 +1,22 @@
 import type { TensorOps } from '../../tensor/ops.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
+import type { ChannelRanges } from '../scale-reparametrization.ts';
 import type { BlockStack, CalibrationSource, CalibrationStep } from './model.ts';
 
-/** What {@link collectGrams} watches. */
-export interface GramJob {
+/** Which inputs {@link collectGrams} and {@link collectRanges} watch. */
+export interface StatisticsJob {
   readonly stack: BlockStack;
   readonly source: CalibrationSource;
   /** Trajectories to walk, from number 0. */
   readonly trajectories: number;
+  /** Layers that are watched. Default: all that the stack calibrates. */
+  readonly layers?: ReadonlySet<string>;
   /** Called after each step of a trajectory. */
   onStep?(done: number, total: number): void;
 }
 
 /**
- * The mean of x x^T over the inputs x of every quantized layer, [columns, columns], along sampling
+ * The mean of x x^T over the inputs x of every watched layer, [columns, columns], along sampling
  * trajectories of the floating-point model; every token of every image and timestep counts alike.
  * Memory: 8 columns^2 bytes for each layer.
  *
@@ -22,48 +25,86 @@ export interface GramJob {
  */
 export async function collectGrams(
   ops: TensorOps,
-  { stack, source, trajectories, onStep }: GramJob,
+  job: StatisticsJob,
 ): Promise<Map<string, Float64Array>> {
   const grams = new Map<string, Float64Array>();
+  const share = 1 / (job.trajectories * job.source.stepsPerTrajectory);
+  const meanProduct = (s: TensorOps, rows: Tensor) => [
+    s.mul(s.matmul(rows, rows, { transposeA: true }), s.scalar(1 / rows.shape[0]!)),
+  ];
+  await watchInputs(ops, job, meanProduct, (layer, [product]) => {
+    const sum = grams.get(layer) ?? new Float64Array(product!.length);
+    for (let i = 0; i < sum.length; i++) sum[i]! += product![i]! * share;
+    grams.set(layer, sum);
+  });
+  return grams;
+}
+
+/**
+ * The least and the greatest value of every input channel of every watched layer, along sampling
+ * trajectories of the floating-point model.
+ *
+ * @returns by layer name
+ * @throws InterruptedError as the source does
+ */
+export async function collectRanges(
+  ops: TensorOps,
+  job: StatisticsJob,
+): Promise<Map<string, ChannelRanges>> {
+  const ranges = new Map<string, ChannelRanges>();
+  const extremes = (s: TensorOps, rows: Tensor) => [s.max(s.neg(rows), 0), s.max(rows, 0)];
+  await watchInputs(ops, job, extremes, (layer, [negated, greatest]) => {
+    const low = negated!.map((value) => -value);
+    const range = ranges.get(layer);
+    if (!range) return ranges.set(layer, { low, high: Float32Array.from(greatest!) });
+    for (let i = 0; i < low.length; i++) {
+      range.low[i] = Math.min(range.low[i]!, low[i]!);
+      range.high[i] = Math.max(range.high[i]!, greatest![i]!);
+    }
+    return undefined;
+  });
+  return ranges;
+}
+
+/**
+ * Walks the trajectories and runs every block with watched layers on its floating-point input.
+ *
+ * @param reduce makes small tensors of a layer's input [tokens, columns]
+ * @param add is given their values, step by step
+ */
+async function watchInputs(
+  ops: TensorOps,
+  { stack, source, trajectories, layers, onStep }: StatisticsJob,
+  reduce: (s: TensorOps, rows: Tensor) => readonly Tensor[],
+  add: (layer: string, values: readonly Float32Array[]) => void,
+): Promise<void> {
   const total = trajectories * source.stepsPerTrajectory;
+  const watched = Array.from({ length: stack.blockCount }, (_, block) => {
+    const names = stack.layersOf(block).filter((name) => layers?.has(name) ?? true);
+    return new Set(names);
+  });
+  const watchBlock = (step: CalibrationStep, block: number) =>
+    ops.scope(async (s) => {
+      const found: [string, readonly Tensor[]][] = [];
+      const observe = (layer: string, input: Tensor) => {
+        if (!watched[block]!.has(layer)) return;
+        found.push([layer, reduce(s, s.reshape(input, [-1, input.shape.at(-1)!]))]);
+      };
+      const input = block === 0 ? step.tokens : step.blockOutputs[block - 1]!;
+      stack.forwardBlock(s, block, input, step.conditioning, stack.weights, observe);
+      for (const [layer, tensors] of found) {
+        const values: Float32Array[] = [];
+        for (const tensor of tensors) values.push(await s.read(tensor));
+        add(layer, values);
+      }
+    });
   let done = 0;
   for (let t = 0; t < trajectories; t++) {
     for await (const step of source.trajectory(ops, t)) {
       for (let block = 0; block < stack.blockCount; block++) {
-        await addBlock(ops, stack, step, block, grams, 1 / total);
+        if (watched[block]!.size > 0) await watchBlock(step, block);
       }
       onStep?.(++done, total);
     }
   }
-  return grams;
-}
-
-/** Runs one block on its floating-point input and adds what its layers were given. */
-function addBlock(
-  ops: TensorOps,
-  stack: BlockStack,
-  step: CalibrationStep,
-  block: number,
-  grams: Map<string, Float64Array>,
-  share: number,
-): Promise<void> {
-  const layers = new Set(stack.layersOf(block));
-  return ops.scope(async (s) => {
-    const products = new Map<string, Tensor>();
-    const observe = (layer: string, input: Tensor) => {
-      if (!layers.has(layer)) return;
-      const columns = input.shape.at(-1)!;
-      const rows = s.reshape(input, [-1, columns]); // [tokens, columns]
-      const mean = s.mul(s.matmul(rows, rows, { transposeA: true }), s.scalar(1 / rows.shape[0]!));
-      products.set(layer, mean);
-    };
-    const input = block === 0 ? step.tokens : step.blockOutputs[block - 1]!;
-    stack.forwardBlock(s, block, input, step.conditioning, stack.weights, observe);
-    for (const [layer, product] of products) {
-      const values = await s.read(product);
-      const sum = grams.get(layer) ?? new Float64Array(values.length);
-      for (let i = 0; i < values.length; i++) sum[i]! += values[i]! * share;
-      grams.set(layer, sum);
-    }
-  });
 }
