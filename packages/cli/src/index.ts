@@ -1,5 +1,6 @@
 export { createRegistry } from './backends.ts';
 export { main } from './main.ts';
+export type { QuantizeJob, QuantizeResult } from './quantize/job.ts';
 export { type LayerPlan, type LayerSelection, planLayers } from './quantize/layers.ts';
 export {
   type CalibrationBudget,
@@ -8,7 +9,7 @@ export {
   RECIPES,
   type RecipeName,
 } from './quantize/options.ts';
-export { type QuantizeJob, type QuantizeResult, runQuantize } from './quantize/run.ts';
+export { runQuantize } from './quantize/run.ts';
 export { type DrawOptions, draw } from './sample/draw.ts';
 export { encodeGrid, type ImageBatch } from './sample/grid.ts';
 export { type Interrupt, interruptSignal } from './terminal/interrupt.ts';

@@ -34,6 +34,19 @@ function expectClose(got: Report, expected: Report): void {
 }
 
 describe('eval', () => {
+  it('takes a model folder that also holds a picture for a model', async () => {
+    await mkdir(out('pictured'));
+    for (const file of await readdir(model)) {
+      await copyFile(join(model, file), join(out('pictured'), file));
+    }
+    await writeFile(
+      join(out('pictured'), 'samples.png'),
+      encode({ width: 2, height: 2, channels: 1, data: new Uint8Array(4) }),
+    );
+    const few = ['--samples', '12', '--out', out('pictured-out')];
+    expect((await evaluate(out('pictured'), ...sampling, ...few)).drawn.images).toBe(12);
+  });
+
   it('goes on where it was killed, draws only what is missing, and gives the same figures', async () => {
     const whole = await evaluate(model, ...sampling, '--samples', '120', '--out', out('whole'));
     expect(whole.drawn.images).toBe(120);

@@ -1,25 +1,34 @@
 import { openModel } from '@vq4dit/checkpoint';
-import { type CalibrationOptions, RATES } from '@vq4dit/core';
+import { ArgumentError, type CalibrationOptions, checkUniformBits, RATES } from '@vq4dit/core';
 import { Command, Option } from 'commander';
 import { type CommandContext, withContext } from '../context.ts';
 import { sizeOnDisk } from '../model-size.ts';
 import { isDeviceFailure } from '../quantize/device-failure.ts';
+import {
+  GRID_FLAGS,
+  type GridFlags,
+  gridSettings,
+  isGridMethod,
+} from '../quantize/grid-options.ts';
+import type { QuantizeJob, QuantizeResult } from '../quantize/job.ts';
 import { describeClamped } from '../quantize/layers.ts';
 import {
   DEFAULT_SETTINGS,
+  METHOD_NAMES,
+  type MethodName,
   type QuantizeSettings,
   RECIPES,
   type RecipeName,
 } from '../quantize/options.ts';
-import { type QuantizeJob, type QuantizeResult, runQuantize } from '../quantize/run.ts';
+import { runQuantize } from '../quantize/run.ts';
 import { collect, integer, number } from '../terminal/parse.ts';
 import { formatBytes, formatSeconds } from '../terminal/reporter.ts';
 
 /** `quantize` as it is typed; everything has a default. */
-export interface QuantizeFlags {
+export interface QuantizeFlags extends GridFlags {
   config?: string;
-  method: 'vq' | 'vq4dit';
-  bits?: '2' | '3';
+  method: MethodName;
+  bits?: number;
   codewords?: number;
   subvector?: number;
   candidates?: number;
@@ -44,22 +53,25 @@ export function quantizeCommand(): Command {
     .description(
       'Replaces the weight matrices of the DiT blocks by codebooks and low-bit codes. With --method vq4dit ' +
         '(the default) codebooks and assignments are then calibrated together against the floating-point ' +
-        'model, without data. A run that is stopped goes on when the same command is given again.',
+        'model, without data. The other methods are there to compare with. A run that is stopped goes on when the same command is given again.',
     )
     .argument('<model>', 'a .pt or .safetensors checkpoint, or a folder with config.json')
     .argument('<out>', 'folder to write: model.safetensors and config.json')
     .option('--config <file>', "JSON with the DiT's arguments, where the checkpoint has none")
     .addOption(
-      new Option('--method <name>', 'vq: k-means only; vq4dit: k-means, then calibration')
-        .choices(['vq', 'vq4dit'])
+      new Option(
+        '--method <name>',
+        'vq: k-means only; vq4dit: k-means, then calibration; uniform, gptq, qdit, repq: uniform grids; see docs/baselines.md',
+      )
+        .choices(METHOD_NAMES)
         .default('vq4dit'),
     )
     .addOption(
       new Option(
         '--bits <n>',
-        'nominal bits per weight: 2 (k=256, d=4) or 3 (k=64, d=2); default 2',
+        'nominal bits per weight: 1 (k=256, d=8), 2 (k=256, d=4), 3 (k=64, d=2) or 4 (k=256, d=2); 2 to 8 on uniform grids; default 2',
       )
-        .choices(['2', '3'])
+        .argParser(integer(1, 8))
         .conflicts(['codewords', 'subvector']),
     )
     .option('--codewords <k>', 'codewords of a codebook', integer(1, 65536))
@@ -89,6 +101,22 @@ export function quantizeCommand(): Command {
         .choices(['F16', 'F32'])
         .default('F16'),
     )
+    .addOption(
+      new Option('--granularity <which>', 'uniform grids: what shares one').choices([
+        'tensor',
+        'channel',
+        'group',
+      ]),
+    )
+    .option('--group-size <n>', 'uniform grids: neighbouring weights of a group', integer(2))
+    .addOption(
+      new Option('--clipping <how>', 'uniform grids: how their range is chosen').choices([
+        'min-max',
+        'mse',
+      ]),
+    )
+    .option('--damping <share>', 'gptq, qdit: added to the Hessian (0.01)', number(0))
+    .option('--act-order', 'gptq, qdit: columns in the order of importance')
     .option('--max-iterations <n>', 'most k-means iterations', integer(1), 100)
     .addOption(
       new Option('--block-inputs <which>', 'what a block is fed with in calibration').choices([
@@ -111,17 +139,22 @@ Examples:
     );
 }
 
-/** Settings from flags; what is not given comes from the recipe and the defaults. */
+/**
+ * Settings from flags; what is not given comes from the recipe and the defaults.
+ *
+ * @throws ArgumentError for options that do not go with the method
+ */
 export function settingsOf(flags: QuantizeFlags): QuantizeSettings {
-  const rate = RATES[flags.bits === '3' ? 3 : 2];
-  const codewords = flags.codewords ?? rate.codewords;
-  const subvector = flags.subvector ?? rate.subvector;
+  checkMethodFlags(flags);
+  const grid = isGridMethod(flags.method) ? gridSettings(flags.method, flags) : undefined;
+  const { codewords, subvector } = rateOf(flags);
   const recipe = RECIPES[flags.recipe];
   return {
     method: flags.method,
     bits: Math.ceil(Math.log2(codewords)) / subvector,
     codewords,
     subvector,
+    ...(grid && { grid }),
     include: flags.include ?? [],
     exclude: flags.exclude ?? [],
     splitQkv: flags.splitQkv,
@@ -142,6 +175,37 @@ export function settingsOf(flags: QuantizeFlags): QuantizeSettings {
       cfgScale: flags.cfg,
     },
   };
+}
+
+/** Codewords and sub-vector length; the codewords of a uniform grid are its points. */
+function rateOf({ method, bits = 2, ...flags }: QuantizeFlags) {
+  if (isGridMethod(method)) {
+    checkUniformBits(bits);
+    return { codewords: 2 ** bits, subvector: 1 };
+  }
+  const rate = RATES[bits as keyof typeof RATES];
+  if (!rate) {
+    throw new ArgumentError(
+      `--bits ${bits}: codebooks have 1 to ${Math.max(...Object.keys(RATES).map(Number))} bits per weight; give --codewords and --subvector for other rates.`,
+    );
+  }
+  const { codewords = rate.codewords, subvector = rate.subvector } = flags;
+  return { codewords, subvector };
+}
+
+const ALL_GRID_FLAGS = ['granularity', 'groupSize', 'clipping', 'damping', 'actOrder'] as const;
+const CODEBOOK_FLAGS = ['codewords', 'subvector', 'candidates', 'blockInputs'] as const;
+
+/** An option that the method would ignore is a mistake, and the artefact not what was meant. */
+function checkMethodFlags(flags: QuantizeFlags): void {
+  const { method } = flags;
+  const grid = isGridMethod(method);
+  const taken: readonly string[] = grid ? GRID_FLAGS[method] : CODEBOOK_FLAGS;
+  for (const flag of [...ALL_GRID_FLAGS, ...CODEBOOK_FLAGS]) {
+    if (flags[flag] === undefined || taken.includes(flag)) continue;
+    const name = flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    throw new ArgumentError(`--${name} has no meaning with --method ${method}; leave it out.`);
+  }
 }
 
 async function quantize(
@@ -173,7 +237,7 @@ async function quantize(
 
 function widenedText(layers: readonly string[]): string {
   if (layers.length === 0) return '';
-  return `Codebooks stored as F32, because F16 would overflow: ${layers.join(', ')}.\n`;
+  return `Codebooks or scales stored as F32, because F16 would overflow: ${layers.join(', ')}.\n`;
 }
 
 /**
@@ -222,7 +286,9 @@ async function runWithBars(
       },
       onHostKMeans: (reason) =>
         reporter.note(`K-means runs on one thread, in JavaScript: ${reason}.`),
-      onLayer: (done, total, name) => show('K-means', done, total, name),
+      onLayer: (done, total, name) =>
+        show(job.settings.grid ? 'Quantization' : 'K-means', done, total, name),
+      onGroupSizes: (done, total, name) => show('Group sizes', done, total, name),
       onStatistics: (done, total) => show('Input statistics', done, total, ''),
       onCandidates: (done, total, name) => show('Candidates', done, total, name),
       onBackendChange: (from, to, trajectories) =>

@@ -74,8 +74,8 @@ function weightText({ layers, total, changed, bitsPerWeight }: WeightReport): st
     ['layer', 'weight MSE', 'SQNR dB', 'codewords used'],
     layers.map(({ name, mse, sqnr, used, codewords }) => [
       name,
-      formatNumber(mse),
-      sqnr?.toFixed(2) ?? 'exact',
+      mse === undefined ? '-' : formatNumber(mse),
+      mse === undefined ? '-' : (sqnr?.toFixed(2) ?? 'exact'),
       `${used} of ${codewords}`,
     ]),
   );
@@ -83,7 +83,12 @@ function weightText({ layers, total, changed, bitsPerWeight }: WeightReport): st
     changed.length > 0
       ? `${changed.length} other tensors differ: ${summary(changed)}`
       : 'All other tensors are the same';
-  return `${table}\nAll weights: MSE ${formatNumber(total.mse)}, SQNR ${total.sqnr === undefined ? 'exact' : `${total.sqnr.toFixed(2)} dB`}, ${bitsPerWeight.toFixed(3)} bits per weight with codebooks. ${biases}.`;
+  const { mse, sqnr } = total;
+  const error =
+    mse === undefined
+      ? 'Layers without an error were changed together with their neighbours before they were quantized, so their weights do not compare; --blocks compares outputs.'
+      : `All weights: MSE ${formatNumber(mse)}, SQNR ${sqnr === undefined ? 'exact' : `${sqnr.toFixed(2)} dB`}.`;
+  return `${table}\n${error} ${bitsPerWeight.toFixed(3)} bits per weight with codebooks or scales. ${biases}.`;
 }
 
 function summary(names: readonly string[]): string {

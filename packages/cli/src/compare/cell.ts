@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { ImageMetrics, TrajectoryError } from '@vq4dit/evaluation';
-import type { QuantizeResult } from '../quantize/run.ts';
+import type { QuantizeResult } from '../quantize/job.ts';
 import type { WeightReport } from '../verify/weights.ts';
 import type { Cell, MeasureSettings } from './plan.ts';
 import { doStep, type StepRecord } from './step.ts';

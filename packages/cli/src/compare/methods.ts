@@ -1,4 +1,6 @@
+import { RATES, UNIFORM_BITS } from '@vq4dit/core';
 import { quantizeCommand } from '../commands/quantize.ts';
+import { isGridMethod } from '../quantize/grid-options.ts';
 
 /** A way to quantize: what it is called, and what `vq4dit quantize` is told. */
 export interface Method {
@@ -18,6 +20,8 @@ const method = (
   title: string,
   { method = name, args = [], calibrated = false }: Partial<Omit<Method, 'name' | 'title'>> = {},
 ): Method => ({ name, title, method, args, calibrated });
+const variant = (name: string, title: string, of: string, ...args: string[]): Method =>
+  method(name, title, { method: of, args });
 const vq4dit = (name: string, title: string, ...args: string[]): Method =>
   method(name, title, { method: 'vq4dit', args, calibrated: true });
 
@@ -27,6 +31,13 @@ export const METHODS: readonly Method[] = [
   method('gptq', 'GPTQ', { calibrated: true }),
   method('qdit', 'Q-DiT', { calibrated: true }),
   method('repq', 'RepQ-ViT', { calibrated: true }),
+  variant('uniform-tensor', 'uniform, one grid a matrix', 'uniform', '--granularity', 'tensor'),
+  variant('uniform-group', 'uniform, groups of 128', 'uniform', '--group-size', '128'),
+  variant('uniform-mse', 'uniform, clipped by MSE', 'uniform', '--clipping', 'mse'),
+  {
+    ...variant('gptq-channel', 'GPTQ, one grid a row', 'gptq', '--granularity', 'channel'),
+    calibrated: true,
+  },
   method('vq', 'VQ (k-means)'),
   vq4dit('vq-codebook', 'VQ, codebooks calibrated', '--candidates', '1'),
   vq4dit('paper', "VQ4DiT, the paper's recipe", '--recipe', 'paper'),
@@ -56,17 +67,9 @@ export function isOffered({ method, args }: Method): boolean {
   return offers('--method', method) && (recipe < 0 || offers('--recipe', args[recipe + 1]!));
 }
 
-/** Codebooks by bits per weight: codewords k and length d of a sub-vector, log2(k) / d = bits. */
-const CODEBOOKS: Readonly<Record<number, readonly [number, number]>> = {
-  1: [256, 8],
-  2: [256, 4],
-  3: [64, 2],
-  4: [256, 2],
-};
-
 /** The arguments that ask a method for so many bits per weight; undefined where it has no such rate. */
 export function rateArguments({ method }: Method, bits: number): string[] | undefined {
-  if (method !== 'vq' && method !== 'vq4dit') return ['--bits', String(bits)];
-  const codebook = CODEBOOKS[bits];
-  return codebook && ['--codewords', String(codebook[0]), '--subvector', String(codebook[1])];
+  const { least, most } = UNIFORM_BITS;
+  const offered = isGridMethod(method) ? bits >= least && bits <= most : Object.hasOwn(RATES, bits);
+  return offered ? ['--bits', String(bits)] : undefined;
 }

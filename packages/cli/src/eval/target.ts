@@ -51,10 +51,15 @@ export async function openImages(path: string): Promise<ImageFiles | undefined> 
     }
   }
   const files = await pngFiles(path);
-  if (files.length === 0) return undefined;
+  // A model's folder may hold a picture of its samples.
+  if (files.length === 0 || (await isModelFolder(path))) return undefined;
   const source = await folderImages(path);
   return { kind: 'images', path, source, identity: await folderIdentity(path, files), close };
   async function close() {}
+}
+
+async function isModelFolder(path: string): Promise<boolean> {
+  return (await stat(join(path, 'config.json')).catch(() => undefined))?.isFile() ?? false;
 }
 
 async function openDrawer(

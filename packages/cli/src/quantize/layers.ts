@@ -26,6 +26,8 @@ export interface LayerSelection {
   readonly exclude: readonly string[];
   /** False: one codebook for the fused q, k, v, as the published code has it. */
   readonly splitQkv: boolean;
+  /** Given where layers go to uniform grids, which have all their points however small the layer is. */
+  readonly grid?: unknown;
 }
 
 /**
@@ -68,7 +70,7 @@ export function planLayers(
     }
     const groups = linear === 'attn.qkv' && selection.splitQkv ? 3 : 1;
     const subvectors = (rows * columns) / (d * groups);
-    const k = clampCodewords(codewords, subvectors);
+    const k = selection.grid ? codewords : clampCodewords(codewords, subvectors);
     if (k < candidates) {
       throw new ArgumentError(
         `${name}: ${candidates} candidates cannot be taken from a codebook of ${k} codewords for ${subvectors} sub-vectors; choose fewer --candidates, a shorter --subvector or more --codewords.`,

@@ -5,7 +5,19 @@ import {
   PUBLISHED_CODE_RECIPE,
   RATES,
 } from '@vq4dit/core';
+import { GRID_DEFAULTS, type GridMethod, type GridSettings } from './grid-options.ts';
 import type { LayerSelection } from './layers.ts';
+
+export type { GridMethod, GridSettings };
+
+/** Values of `--method`. */
+export const METHOD_NAMES = [
+  'vq4dit',
+  'vq',
+  ...(Object.keys(GRID_DEFAULTS) as GridMethod[]),
+] as const;
+/** A value of `--method`. */
+export type MethodName = (typeof METHOD_NAMES)[number];
 
 /** What an artefact's folder holds. */
 export const ARTEFACT_FILES = ['model.safetensors', 'config.json'] as const;
@@ -32,9 +44,11 @@ export interface CalibrationBudget {
 
 /** Everything that decides what an artefact holds; equal settings and source give equal bytes. */
 export interface QuantizeSettings extends LayerSelection {
-  readonly method: 'vq' | 'vq4dit';
-  /** Nominal bits per weight, log2(k) / d. */
+  readonly method: MethodName;
+  /** Nominal bits per weight: log2(k) / d, or the width of a code on a uniform grid. */
   readonly bits: number;
+  /** How uniform grids are made; only with methods that have them. */
+  readonly grid?: GridSettings;
   readonly seed: number;
   readonly codebookDType: 'F16' | 'F32';
   readonly maxIterations: number;

@@ -11,8 +11,10 @@ import {
 import {
   ArgumentError,
   type CalibrationState,
+  type ChannelRanges,
   type LayerState,
   type ParameterState,
+  UniformWeight,
   VqWeight,
 } from '@vq4dit/core';
 import type { LayerPlan } from './layers.ts';
@@ -27,8 +29,8 @@ export interface KeptCalibration {
 }
 
 /**
- * Where a running job keeps what it has finished: one file per quantized layer and the state of the
- * calibration after its last trajectory. It is removed when the artefact is complete.
+ * Where a running job keeps what it has finished: one file per quantized layer, statistics that all
+ * layers share, and the state of the calibration after its last trajectory. It is removed when the artefact is complete.
  *
  * Every file is written whole or not at all, so a run may be killed at any time.
  */
@@ -85,22 +87,64 @@ export class WorkFolder {
   }
 
   /** A layer that was finished before, or undefined. */
-  async readLayer(plan: LayerPlan): Promise<VqWeight | undefined> {
+  async readLayer(plan: LayerPlan): Promise<VqWeight | UniformWeight | undefined> {
     const arrays = (await this.read(layerFile(plan.name)))?.arrays;
     if (!arrays) return undefined;
-    const codes = Uint16Array.from(arrays.get('codes') as Int32Array);
-    return new VqWeight({ ...plan, codebook: arrays.get('codebook') as Float32Array, codes });
+    const codes = arrays.get('codes') as Int32Array;
+    const codebook = arrays.get('codebook') as Float32Array | undefined;
+    if (codebook) return new VqWeight({ ...plan, codebook, codes: Uint16Array.from(codes) });
+    const [bits, scaleRows, groupSize] = arrays.get('layout')!;
+    return new UniformWeight({
+      ...plan,
+      ...{ bits: bits!, scaleRows: scaleRows!, groupSize: groupSize! },
+      scales: arrays.get('scales') as Float32Array,
+      zeros: Uint8Array.from(arrays.get('zeros')!),
+      codes: Uint8Array.from(codes),
+    });
   }
 
-  writeLayer(weight: VqWeight): Promise<void> {
-    return this.write(
-      layerFile(weight.name),
-      new Map<string, Float32Array | Int32Array>([
-        ['codebook', weight.codebook],
-        ['codes', Int32Array.from(weight.codes)],
-      ]),
-      {},
+  writeLayer(weight: VqWeight | UniformWeight): Promise<void> {
+    const codes = Int32Array.from(weight.codes);
+    if (weight instanceof VqWeight) {
+      const arrays: Arrays = new Map([['codebook', weight.codebook]]);
+      return this.write(layerFile(weight.name), arrays.set('codes', codes), {});
+    }
+    const { bits, scaleRows, groupSize, scales, zeros } = weight;
+    const arrays: Arrays = new Map();
+    arrays.set('layout', Int32Array.of(bits, scaleRows, groupSize));
+    arrays.set('scales', scales).set('zeros', Int32Array.from(zeros)).set('codes', codes);
+    return this.write(layerFile(weight.name), arrays, {});
+  }
+
+  /** Ranges of activations that were taken before, by layer. */
+  async readRanges(): Promise<Map<string, ChannelRanges> | undefined> {
+    const arrays = (await this.read(RANGES))?.arrays;
+    if (!arrays) return undefined;
+    const names = [...arrays.keys()].filter((key) => key.endsWith(LOW));
+    const side = (name: string, end: string) => arrays.get(name + end) as Float32Array;
+    return new Map(
+      names
+        .map((key) => key.slice(0, -LOW.length))
+        .map((name) => [name, { low: side(name, LOW), high: side(name, HIGH) }]),
     );
+  }
+
+  writeRanges(ranges: ReadonlyMap<string, ChannelRanges>): Promise<void> {
+    const arrays: Arrays = new Map();
+    for (const [name, { low, high }] of ranges) arrays.set(name + LOW, low).set(name + HIGH, high);
+    return this.write(RANGES, arrays, {});
+  }
+
+  /** Group sizes that were chosen before, by layer. */
+  async readGroupSizes(): Promise<Map<string, number> | undefined> {
+    const arrays = (await this.read(GROUP_SIZES))?.arrays;
+    return arrays && new Map([...arrays].map(([name, [size]]) => [name, size!]));
+  }
+
+  writeGroupSizes(sizes: ReadonlyMap<string, number>): Promise<void> {
+    const arrays: Arrays = new Map();
+    for (const [name, size] of sizes) arrays.set(name, Int32Array.of(size));
+    return this.write(GROUP_SIZES, arrays, {});
   }
 
   /** The calibration after its last finished trajectory, or undefined. */
@@ -170,6 +214,9 @@ export class WorkFolder {
 }
 
 const CALIBRATION = 'calibration.safetensors';
+const RANGES = 'ranges.safetensors';
+const [LOW, HIGH] = ['/low', '/high'] as const;
+const GROUP_SIZES = 'group-sizes.safetensors';
 const PARAMETERS = ['codebook', 'bias', 'logits'] as const;
 
 /** Layer names may hold any character; their hash is a safe file name. */

@@ -1,12 +1,18 @@
 import { layerSize, type ModelFile } from '@vq4dit/checkpoint';
 import { ModelError, totalQuantizedSize, UniformWeight, type VqWeight } from '@vq4dit/core';
 
+/** Metadata string of an artefact: layers whose weights were changed, with equal outputs, before. */
+export const REPARAMETRIZED = 'reparametrized_layers';
+
 /** Error of one quantized matrix. */
 export interface LayerReport {
   readonly name: string;
-  /** Mean squared error per weight. */
-  readonly mse: number;
-  /** Signal to quantization noise, 10 log10(sum w^2 / sum e^2), in dB; undefined without error. */
+  /**
+   * Mean squared error per weight; undefined where the method has changed the weights together with
+   * their neighbours before it quantized them, so that the original's are not what they stand for.
+   */
+  readonly mse: number | undefined;
+  /** Signal to quantization noise, 10 log10(sum w^2 / sum e^2), in dB; undefined without `mse` or error. */
   readonly sqnr: number | undefined;
   /** Codewords that at least one sub-vector uses; on uniform grids, codes that any weight has. */
   readonly used: number;
@@ -17,7 +23,8 @@ export interface LayerReport {
 /** What {@link compareWeights} found. */
 export interface WeightReport {
   readonly layers: readonly LayerReport[];
-  readonly total: { readonly mse: number; readonly sqnr: number | undefined };
+  /** Over all layers; undefined as in a layer. */
+  readonly total: { readonly mse: number | undefined; readonly sqnr: number | undefined };
   /** Tensors outside the quantized matrices that differ: the trained biases. */
   readonly changed: readonly string[];
   readonly bitsPerWeight: number;
@@ -35,6 +42,7 @@ export async function compareWeights(
   const layers: LayerReport[] = [];
   const infos = quantized.quantizedLayers();
   const matrices = new Set(infos.map(({ name }) => `${name}.weight`));
+  const moved = new Set(quantized.artefact?.metadata[REPARAMETRIZED]?.split(' '));
   let [signal, noise, count] = [0, 0, 0];
   for (const { name } of infos) {
     const weight = await quantized.readQuantized(name);
@@ -43,7 +51,9 @@ export async function compareWeights(
       weight.reconstruct(),
       `${name}.weight`,
     );
-    layers.push({ name, mse: n / length, sqnr: decibels(s, n), ...usage(weight) });
+    const errors = { mse: n / length, sqnr: decibels(s, n) };
+    const none = { mse: undefined, sqnr: undefined };
+    layers.push({ name, ...(moved.has(name) ? none : errors), ...usage(weight) });
     signal += s;
     noise += n;
     count += length;
@@ -59,7 +69,10 @@ export async function compareWeights(
   const size = totalQuantizedSize(infos.map(layerSize));
   return {
     layers,
-    total: { mse: noise / count, sqnr: decibels(signal, noise) },
+    total:
+      moved.size > 0
+        ? { mse: undefined, sqnr: undefined }
+        : { mse: noise / count, sqnr: decibels(signal, noise) },
     changed,
     bitsPerWeight: size.bitsPerWeight,
   };

@@ -1,0 +1,111 @@
+import {
+  type CalibratedWeight,
+  calibrate,
+  collectGrams,
+  type LayerStart,
+  startLayer,
+  VectorQuantizer,
+  VqWeight,
+} from '@vq4dit/core';
+import { type LoadedModel, type QuantizeJob, readMatrix, withLoadedModel } from './job.ts';
+import type { LayerPlan } from './layers.ts';
+import type { WorkFolder } from './work-folder.ts';
+
+/** K-means, one layer at a time, so that memory is bounded by the largest layer. */
+export async function quantizeByCodebooks(
+  job: QuantizeJob,
+  plans: readonly LayerPlan[],
+  work: WorkFolder,
+): Promise<void> {
+  const { signal } = job;
+  let quantizer: VectorQuantizer | undefined;
+  for (const [i, plan] of plans.entries()) {
+    if (!(await work.hasLayer(plan))) {
+      quantizer ??= await createQuantizer(job);
+      const weight = await quantizer.quantize(await readMatrix(job.model, plan), signal);
+      await work.writeLayer(weight);
+    }
+    job.onLayer?.(i + 1, plans.length, plan.name);
+  }
+}
+
+/** K-means on the backend where it has one of its own, else on the host: the same bytes. */
+async function createQuantizer(job: QuantizeJob): Promise<VectorQuantizer> {
+  const { backend } = await job.ops();
+  const reasons = new Set<string>();
+  const onDeclined = (reason: string) => {
+    if (!reasons.has(reason)) job.onHostKMeans?.(reason);
+    reasons.add(reason);
+  };
+  const { kmeans: accelerator } = backend;
+  if (accelerator === undefined) onDeclined(`backend ${backend.id} has no k-means of its own`);
+  const options = { ...job.settings, onDeclined };
+  return new VectorQuantizer(accelerator ? { ...options, accelerator } : options);
+}
+
+/** What a calibration gives: the layers, and the backends that computed them in turn. */
+export interface Calibrated {
+  readonly weights: Map<string, CalibratedWeight>;
+  readonly backends: readonly string[];
+}
+
+/** Calibrates codebooks and assignments of all layers together, from the last finished trajectory on. */
+export function calibrateCodebooks(
+  job: QuantizeJob,
+  plans: readonly LayerPlan[],
+  work: WorkFolder,
+): Promise<Calibrated> {
+  const { settings, signal } = job;
+  const { budget, calibration } = settings;
+  return withLoadedModel(job, plans, async ({ ops, stack, source }) => {
+    const kept = await work.readCalibration();
+    const { id } = ops.backend;
+    const from = kept?.backends.at(-1) ?? id;
+    const backends = [...(kept?.backends ?? [id]), ...(from === id ? [] : [id])];
+    if (kept && from !== id) job.onBackendChange?.(from, id, kept.state.trajectories);
+    const resume = kept?.state;
+    // A state brings its own ratios or assignments: what they started from does not matter then.
+    const ratioStart = resume ? 'uniform' : calibration.ratioStart;
+    const layers = await startLayers(job, plans, work, { ops, stack, source }, ratioStart);
+    const weights = await calibrate(ops, {
+      ...{ stack, source, layers, trajectories: budget.trajectories, options: calibration },
+      onTrajectory: (state) => work.writeCalibration({ state, backends }),
+      ...(job.onCalibration && { onProgress: job.onCalibration }),
+      ...(resume && { resume }),
+      ...(signal && { signal }),
+    });
+    return { weights, backends };
+  });
+}
+
+/** Candidate sets and first ratios of all layers. */
+async function startLayers(
+  job: QuantizeJob,
+  plans: readonly LayerPlan[],
+  work: WorkFolder,
+  { ops, stack, source }: LoadedModel,
+  ratioStart: QuantizeJob['settings']['calibration']['ratioStart'],
+): Promise<Map<string, LayerStart>> {
+  const { model, signal } = job;
+  const { calibration } = job.settings;
+  const trajectories = calibration.statisticsTrajectories;
+  const grams =
+    ratioStart === 'output-error'
+      ? await collectGrams(ops, {
+          ...{ stack, source, trajectories },
+          ...(job.onStatistics && { onStep: job.onStatistics }),
+        })
+      : undefined;
+  const layers = new Map<string, LayerStart>();
+  for (const [i, plan] of plans.entries()) {
+    const weight = await work.readLayer(plan);
+    if (!(weight instanceof VqWeight)) throw new Error(`${plan.name} has no codebook`);
+    const bias = await model.readFloat32(`${plan.name}.bias`);
+    const gram = grams?.get(plan.name);
+    const start = { ...calibration, ratioStart, ...(gram && { gram }), ...(signal && { signal }) };
+    layers.set(plan.name, await startLayer(await readMatrix(model, plan), weight, bias, start));
+    grams?.delete(plan.name);
+    job.onCandidates?.(i + 1, plans.length, plan.name);
+  }
+  return layers;
+}
