@@ -3,6 +3,7 @@
 //     node tools/install-native.mjs gpujs
 //     node tools/install-native.mjs tfjs-node
 //     node tools/install-native.mjs tfjs-node-gpu
+//     node tools/install-native.mjs peers           (what benchmarks/backends compares with)
 //
 // Such packages have to be compiled, or fetch binaries from elsewhere, so they must not stand in the
 // way of `npm ci`. They go to `.native/<name>` (ignored by git), at the versions of native/table.mjs.

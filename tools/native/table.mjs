@@ -22,6 +22,20 @@ export const TABLE = {
       if (kernel(21)[0] !== 42) throw new Error('a kernel computes wrongly');
       console.log('gpu.js runs as ' + gpu.Kernel.name + '.');`,
   },
+  // What benchmarks/backends compares with. The CPU library comes with the package; its script would
+  // only fetch the one for CUDA.
+  peers: {
+    packages: { 'onnxruntime-node': '1.30.0', 'onnx-proto': '8.0.1', '@jax-js/jax': '0.1.25' },
+    scripts: [],
+    debian: [],
+    display: false,
+    check: `
+      require('onnx-proto');
+      require.resolve('@jax-js/jax');
+      const names = require('onnxruntime-node').listSupportedBackends().map(({ name }) => name);
+      if (!names.includes('cpu')) throw new Error('onnxruntime-node cannot compute on the processor');
+      console.log('onnxruntime-node offers ' + names.join(', ') + '.');`,
+  },
   'tfjs-node': tensorflow('@tensorflow/tfjs-node'),
   'tfjs-node-gpu': tensorflow('@tensorflow/tfjs-node-gpu'),
 };

@@ -121,6 +121,8 @@ export interface HeatmapBlock extends Chart {
 export interface BarsBlock extends Chart {
   readonly kind: 'bars';
   readonly value: Axis;
+  /** Names of series in the order of their colours. Default: the order in which they come. */
+  readonly seriesOrder?: readonly string[];
   readonly bars: readonly Bar[];
 }
 

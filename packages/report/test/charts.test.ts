@@ -27,6 +27,24 @@ test('every chart and image has a name for those who cannot see it', () => {
   expect(structure.filter((line) => line.startsWith('details'))).toHaveLength(5);
 });
 
+test('series keep their colours in every chart where an order is given', () => {
+  const colours = (first: string, second: string) => {
+    const bars = [first, second].map((series, i) => ({ label: series, value: 2 - i, series }));
+    const seriesOrder = ['ours', 'peers'];
+    const html = render({ kind: 'bars', title: 'B', value: { label: 'ms' }, bars, seriesOrder });
+    return Object.fromEntries(
+      ['ours', 'peers'].map((name) => {
+        const bar = html.match(new RegExp(`<rect[^>]*fill="([^"]+)"[^>]*><title>${name}: `));
+        return [name, bar?.[1]];
+      }),
+    );
+  };
+  const usual = colours('ours', 'peers');
+  expect(usual.ours).toMatch(/^#/);
+  expect(usual.peers).not.toBe(usual.ours);
+  expect(colours('peers', 'ours')).toEqual(usual);
+});
+
 test('bars are as long as their values', () => {
   const bars = [4, 1, 2].map((value) => ({ label: `bar ${value}`, value }));
   const html = render({ kind: 'bars', title: 'Bars', value: { label: 'GB/s' }, bars });

@@ -27,7 +27,7 @@ export function renderBars(block: BarsBlock): Markup {
     seen.add(key);
   }
   const groups = [...new Set(bars.map(({ group }) => group))];
-  const names = [...new Set(bars.map(({ series }) => series))];
+  const names = [...new Set([...(block.seriesOrder ?? []), ...bars.map(({ series }) => series)])];
   const ends = bars.flatMap(({ value, low, high }) => [value, low ?? value, high ?? value]);
   const x = axis(block, block.value, ends);
   // A bar of a logarithmic axis has no natural start: half of the smallest value is as good as any.
