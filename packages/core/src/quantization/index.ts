@@ -5,6 +5,7 @@ export {
   candidateSets,
   MAX_CANDIDATES,
 } from './candidates.ts';
+export { type CodebookFitOptions, fitCodebooks } from './codebook-fit.ts';
 export { type GptqOptions, GptqQuantizer } from './gptq.ts';
 export { dampedGram, layerOutputError } from './gram.ts';
 export { chooseGroupSizes, type GroupSizeChoice } from './group-sizes.ts';
@@ -26,6 +27,7 @@ export {
   type WeightQuantizer,
 } from './quantized-weight.ts';
 export { initialLogits, type RatioStart, ratiosOf } from './ratios.ts';
+export { candidatesWithPresent, type RefineOptions, refineByOutputError } from './refine.ts';
 export {
   type ChannelRanges,
   type LinearParameters,

@@ -13,6 +13,8 @@ export interface OutputErrorOptions {
   readonly candidates: Int32Array;
   /** Mean of x x^T over inputs x of the layer, [columns, columns], symmetric. */
   readonly gram: Float64Array;
+  /** [N] positions to start from. Default: the first candidates. */
+  readonly start?: Int32Array;
   /** Most passes over all sub-vectors. Default 4. */
   readonly sweeps?: number;
   /** Part of the mean of the Gram matrix's diagonal that is added to it. Default 0.01. */
@@ -23,7 +25,7 @@ export interface OutputErrorOptions {
 /**
  * Chooses one candidate for each sub-vector so that the layer's output changes least: minimizes
  * E |(W - W^) x|^2 = trace((W - W^) H (W - W^)^T) with H = E[x x^T], by coordinate descent over the
- * sub-vectors of each row, starting from the nearest candidates.
+ * sub-vectors of each row, starting from the nearest candidates unless told otherwise.
  *
  * Candidates alone are a Euclidean choice, as if inputs were white noise. Inputs are correlated, so
  * that the error of one sub-vector can be made to cancel that of another; a choice that is not the
@@ -41,13 +43,17 @@ export async function assignByOutputError(options: OutputErrorOptions): Promise<
   const { weight, quantized, candidates, gram, sweeps = 4, damping = 0.01 } = options;
   const { rows, columns } = weight;
   const count = (rows * columns) / quantized.d;
-  if (gram.length !== columns * columns || candidates.length % count !== 0) {
+  if (
+    gram.length !== columns * columns ||
+    candidates.length % count !== 0 ||
+    (options.start && options.start.length !== count)
+  ) {
     throw new ShapeError(
       `${weight.name}: a Gram matrix of ${gram.length} elements and ${candidates.length} candidates do not fit a ${rows} x ${columns} matrix.`,
     );
   }
   const damped = dampedGram(gram, columns, damping);
-  const choice = new Int32Array(count);
+  const choice = options.start ? Int32Array.from(options.start) : new Int32Array(count);
   const pacer = new Pacer('The choice of assignments', options.signal);
   pacer.check();
   for (let row = 0; row < rows; row++) {
@@ -77,7 +83,7 @@ function descend(
   const error = new Float64Array(columns);
   const slope = new Float64Array(columns);
   for (let i = 0; i < perRow; i++) {
-    const from = codeword(i, 0);
+    const from = codeword(i, choice[first + i]!);
     for (let c = 0; c < d; c++) error[i * d + c] = wanted[i * d + c]! - codebook[from + c]!;
   }
   for (let i = 0; i < columns; i++) addScaled(slope, gram, i * columns, error[i]!);
