@@ -141,3 +141,37 @@ describe('a run that is stopped', () => {
     expect(await readdir(at('early'))).toEqual(left.size > 0 ? ['out.work'] : []);
   });
 });
+
+describe('a run of the best recipe', () => {
+  const args = (name: string) => [
+    ...['quantize', model, at(`best/${name}`), '--recipe', 'best', ...CALIBRATE],
+  ];
+
+  it('goes on after it was killed in the refinement and in the calibration, to the same bytes', async () => {
+    const { stderr } = await succeed(args('whole'));
+    expect(stderr).toContain('Refinement 10/10');
+    expect(stderr).toContain('hard 10/10');
+    const work = at('best/killed.work');
+    const refined = async () =>
+      (await readdir(work).catch(() => [])).filter((name) => name.startsWith('refined-')).length;
+    await stop(args('killed'), 'SIGKILL', async () => (await refined()) >= 2);
+    expect(await refined()).toBeGreaterThanOrEqual(2);
+    await stop(args('killed'), 'SIGKILL', async () => (await calibrationState(work)) !== 0);
+    expect(await calibrationState(work)).not.toBe(0);
+    await succeed(args('killed'));
+    expect(await sameFolders(at('best/whole'), at('best/killed'))).toBe(true);
+    expect(existsSync(work)).toBe(false);
+  });
+
+  it('loses less of the blocks than the default, at the same bits', async () => {
+    await succeed(['quantize', model, at('best/default'), ...CALIBRATE]);
+    const verify = async (name: string) => {
+      const measured = ['--blocks', '--steps', '3', '--repeats', '1', '--json'];
+      const { stdout } = await succeed(['verify', model, at(`best/${name}`), ...measured]);
+      return JSON.parse(stdout) as { bitsPerWeight: number; errors: { block: number } };
+    };
+    const [best, usual] = [await verify('whole'), await verify('default')];
+    expect(best.bitsPerWeight).toBe(usual.bitsPerWeight);
+    expect(best.errors.block).toBeLessThan(usual.errors.block);
+  });
+});

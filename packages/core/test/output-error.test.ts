@@ -109,6 +109,30 @@ describe('assignment by output error', () => {
     expect(errors[3]!).toBeLessThanOrEqual(errors[2]!);
   });
 
+  it('goes on from given positions, and with products that are known to the same result', async () => {
+    const p = await problem(4, 2, 4, 3);
+    const { rows, columns, data } = p.weight;
+    const once = await assignByOutputError({ ...p, sweeps: 1, damping: 0 });
+    const more = await assignByOutputError({ ...p, sweeps: 30, start: once, damping: 0 });
+    expect(more).toEqual(await assignByOutputError({ ...p, sweeps: 31, damping: 0 }));
+    // W - W^ for the first candidates, times H.
+    const nearest = p.quantized.reconstruct();
+    const slope = new Float32Array(data.length);
+    for (let row = 0; row < rows; row++) {
+      for (let a = 0; a < columns; a++) {
+        for (let b = 0; b < columns; b++) {
+          const at = row * columns + b;
+          slope[row * columns + a]! += p.gram[a * columns + b]! * (data[at]! - nearest[at]!);
+        }
+      }
+    }
+    expect(await assignByOutputError({ ...p, sweeps: 1, slope, damping: 0 })).toEqual(once);
+    const short = { ...p, slope: new Float32Array(3) };
+    await expect(assignByOutputError(short)).rejects.toThrow(ShapeError);
+    const few = { ...p, start: new Int32Array(3) };
+    await expect(assignByOutputError(few)).rejects.toThrow(ShapeError);
+  });
+
   it('is the nearest candidate for white inputs, or under overwhelming damping', async () => {
     const p = await problem(5, 1, 3, 2);
     const columns = p.weight.columns;

@@ -103,9 +103,7 @@ describe('refinement by output error', () => {
     const given = await problem(5, 2, 3);
     const codes = given.quantized.codes.map((code) => (code + 3) % given.quantized.k);
     const moved = new VqWeight({ ...given.quantized, codes });
-    const { candidates, choice } = await candidatesWithPresent(given.weight, moved, {
-      candidates: 2,
-    });
+    const { candidates, choice } = await candidatesWithPresent(ops, given.weight, moved, 2);
     for (const [i, code] of codes.entries()) expect(candidates[i * 2 + choice[i]!]).toBe(code);
   });
 

@@ -290,6 +290,7 @@ async function runWithBars(
         show(job.settings.grid ? 'Quantization' : 'K-means', done, total, name),
       onGroupSizes: (done, total, name) => show('Group sizes', done, total, name),
       onStatistics: (done, total) => show('Input statistics', done, total, ''),
+      onRefinement: (done, total, name) => show('Refinement', done, total, name),
       onCandidates: (done, total, name) => show('Candidates', done, total, name),
       onBackendChange: (from, to, trajectories) =>
         reporter.note(

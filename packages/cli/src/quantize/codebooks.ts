@@ -1,12 +1,13 @@
 import {
   type CalibratedWeight,
   calibrate,
-  collectGrams,
   type LayerStart,
+  refineByOutputError,
   startLayer,
   VectorQuantizer,
   VqWeight,
 } from '@vq4dit/core';
+import { InputGrams } from './input-grams.ts';
 import { type LoadedModel, type QuantizeJob, readMatrix, withLoadedModel } from './job.ts';
 import type { LayerPlan } from './layers.ts';
 import type { WorkFolder } from './work-folder.ts';
@@ -57,18 +58,24 @@ export function calibrateCodebooks(
 ): Promise<Calibrated> {
   const { settings, signal } = job;
   const { budget, calibration } = settings;
-  return withLoadedModel(job, plans, async ({ ops, stack, source }) => {
+  return withLoadedModel(job, plans, async (loaded) => {
+    const { ops, stack, source } = loaded;
     const kept = await work.readCalibration();
     const { id } = ops.backend;
     const from = kept?.backends.at(-1) ?? id;
     const backends = [...(kept?.backends ?? [id]), ...(from === id ? [] : [id])];
     if (kept && from !== id) job.onBackendChange?.(from, id, kept.state.trajectories);
     const resume = kept?.state;
+    const refined = calibration.refinements > 0;
     // A state brings its own ratios or assignments: what they started from does not matter then.
     const ratioStart = resume ? 'uniform' : calibration.ratioStart;
-    const layers = await startLayers(job, plans, work, { ops, stack, source }, ratioStart);
+    const layers = refined
+      ? await refineLayers(job, plans, work, loaded)
+      : await startLayers(job, plans, work, loaded, ratioStart);
+    // Refined assignments are hard: each is its own only candidate.
+    const options = refined ? { ...calibration, candidates: 1 } : calibration;
     const weights = await calibrate(ops, {
-      ...{ stack, source, layers, trajectories: budget.trajectories, options: calibration },
+      ...{ stack, source, layers, trajectories: budget.trajectories, options },
       onTrajectory: (state) => work.writeCalibration({ state, backends }),
       ...(job.onCalibration && { onProgress: job.onCalibration }),
       ...(resume && { resume }),
@@ -83,29 +90,66 @@ async function startLayers(
   job: QuantizeJob,
   plans: readonly LayerPlan[],
   work: WorkFolder,
-  { ops, stack, source }: LoadedModel,
+  loaded: LoadedModel,
   ratioStart: QuantizeJob['settings']['calibration']['ratioStart'],
 ): Promise<Map<string, LayerStart>> {
   const { model, signal } = job;
   const { calibration } = job.settings;
-  const trajectories = calibration.statisticsTrajectories;
-  const grams =
-    ratioStart === 'output-error'
-      ? await collectGrams(ops, {
-          ...{ stack, source, trajectories },
-          ...(job.onStatistics && { onStep: job.onStatistics }),
-        })
-      : undefined;
+  const grams = new InputGrams(job, loaded, plans, {
+    trajectories: calibration.statisticsTrajectories,
+  });
   const layers = new Map<string, LayerStart>();
   for (const [i, plan] of plans.entries()) {
-    const weight = await work.readLayer(plan);
-    if (!(weight instanceof VqWeight)) throw new Error(`${plan.name} has no codebook`);
+    const weight = await readCodebook(work, plan);
     const bias = await model.readFloat32(`${plan.name}.bias`);
-    const gram = grams?.get(plan.name);
+    const gram = ratioStart === 'output-error' ? await grams.of(plan) : undefined;
     const start = { ...calibration, ratioStart, ...(gram && { gram }), ...(signal && { signal }) };
     layers.set(plan.name, await startLayer(await readMatrix(model, plan), weight, bias, start));
-    grams?.delete(plan.name);
     job.onCandidates?.(i + 1, plans.length, plan.name);
   }
   return layers;
+}
+
+/** Codebooks and assignments of all layers, refined by output error; what is finished is kept. */
+async function refineLayers(
+  job: QuantizeJob,
+  plans: readonly LayerPlan[],
+  work: WorkFolder,
+  loaded: LoadedModel,
+): Promise<Map<string, LayerStart>> {
+  const { model, signal } = job;
+  const { candidates, refinements, statisticsTrajectories } = job.settings.calibration;
+  const left: LayerPlan[] = [];
+  for (const plan of plans) if (!(await work.hasLayer(plan, 'refined'))) left.push(plan);
+  const grams = new InputGrams(job, loaded, left, { trajectories: statisticsTrajectories });
+  const layers = new Map<string, LayerStart>();
+  for (const [i, plan] of plans.entries()) {
+    if (!(await work.hasLayer(plan, 'refined'))) {
+      const refined = await refineByOutputError(loaded.ops, {
+        weight: await readMatrix(model, plan),
+        quantized: await readCodebook(work, plan),
+        gram: await grams.of(plan),
+        ...{ candidates, rounds: refinements },
+        ...(signal && { signal }),
+      });
+      await work.writeLayer(refined, 'refined');
+    }
+    const weight = await readCodebook(work, plan, 'refined');
+    const bias = await model.readFloat32(`${plan.name}.bias`);
+    const logits = new Float32Array(weight.codes.length);
+    const own = Int32Array.from(weight.codes);
+    layers.set(plan.name, { weight, candidates: own, logits, bias });
+    job.onRefinement?.(i + 1, plans.length, plan.name);
+  }
+  return layers;
+}
+
+async function readCodebook(
+  work: WorkFolder,
+  plan: LayerPlan,
+  stage?: 'refined',
+): Promise<VqWeight> {
+  const weight = await work.readLayer(plan, stage);
+  if (!(weight instanceof VqWeight)) throw new Error(`${plan.name} has no codebook`);
+  return weight;
 }

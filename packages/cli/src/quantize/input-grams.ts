@@ -13,14 +13,19 @@ export class InputGrams {
   private readonly runs: LayerPlan[][];
   private readonly job: QuantizeJob;
   private readonly loaded: LoadedModel;
+  private readonly trajectories: number;
   private current: { run: number; grams: Map<string, Float64Array> } | undefined;
 
   constructor(
     job: QuantizeJob,
     loaded: LoadedModel,
     plans: readonly LayerPlan[],
-    mostBytes = MOST_BYTES,
+    {
+      trajectories = job.settings.budget.trajectories,
+      mostBytes = MOST_BYTES,
+    }: { readonly trajectories?: number; readonly mostBytes?: number } = {},
   ) {
+    this.trajectories = trajectories;
     this.job = job;
     this.loaded = loaded;
     this.runs = [];
@@ -47,7 +52,7 @@ export class InputGrams {
     this.current = undefined; // before the next ones need its room
     const { ops, stack, source } = this.loaded;
     return collectGrams(ops, {
-      ...{ stack, source, trajectories: this.job.settings.budget.trajectories },
+      ...{ stack, source, trajectories: this.trajectories },
       layers: new Set(this.runs[run]!.map(({ name }) => name)),
       onStep: (done, total) =>
         this.job.onStatistics?.(run * total + done, this.runs.length * total),

@@ -29,6 +29,8 @@ export interface QuantizeJob {
   onStatistics?(done: number, total: number): void;
   /** Layers whose group sizes have been tried, where the method chooses between them. */
   onGroupSizes?(done: number, total: number, name: string): void;
+  /** Layers that are refined by output error, where the recipe does so. */
+  onRefinement?(done: number, total: number, name: string): void;
   /** Layers whose candidate sets and first assignments are found. */
   onCandidates?(done: number, total: number, name: string): void;
   /** Called after each calibration step. */

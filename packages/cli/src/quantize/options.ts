@@ -1,4 +1,5 @@
 import {
+  BEST_RECIPE,
   type CalibrationOptions,
   DEFAULT_RECIPE,
   PAPER_RECIPE,
@@ -25,6 +26,7 @@ export const ARTEFACT_FILES = ['model.safetensors', 'config.json'] as const;
 /** Names of complete calibration settings. */
 export const RECIPES = {
   default: DEFAULT_RECIPE,
+  best: BEST_RECIPE,
   paper: PAPER_RECIPE,
   'published-code': PUBLISHED_CODE_RECIPE,
 } as const satisfies Record<string, CalibrationOptions>;

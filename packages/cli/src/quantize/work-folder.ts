@@ -19,6 +19,9 @@ import {
 } from '@vq4dit/core';
 import type { LayerPlan } from './layers.ts';
 
+/** A layer as its method leaves it, and as it is refined before the calibration. */
+export type LayerStage = 'layer' | 'refined';
+
 type Arrays = Map<string, Float32Array | Int32Array>;
 
 /** A calibration that can go on, and where it has been. */
@@ -82,13 +85,16 @@ export class WorkFolder {
     if (!names.some((name) => name.endsWith('.safetensors'))) await this.remove();
   }
 
-  hasLayer({ name }: LayerPlan): Promise<boolean> {
-    return this.has(layerFile(name));
+  hasLayer({ name }: LayerPlan, stage: LayerStage = 'layer'): Promise<boolean> {
+    return this.has(layerFile(name, stage));
   }
 
   /** A layer that was finished before, or undefined. */
-  async readLayer(plan: LayerPlan): Promise<VqWeight | UniformWeight | undefined> {
-    const arrays = (await this.read(layerFile(plan.name)))?.arrays;
+  async readLayer(
+    plan: LayerPlan,
+    stage: LayerStage = 'layer',
+  ): Promise<VqWeight | UniformWeight | undefined> {
+    const arrays = (await this.read(layerFile(plan.name, stage)))?.arrays;
     if (!arrays) return undefined;
     const codes = arrays.get('codes') as Int32Array;
     const codebook = arrays.get('codebook') as Float32Array | undefined;
@@ -103,17 +109,18 @@ export class WorkFolder {
     });
   }
 
-  writeLayer(weight: VqWeight | UniformWeight): Promise<void> {
+  writeLayer(weight: VqWeight | UniformWeight, stage: LayerStage = 'layer'): Promise<void> {
+    const file = layerFile(weight.name, stage);
     const codes = Int32Array.from(weight.codes);
     if (weight instanceof VqWeight) {
       const arrays: Arrays = new Map([['codebook', weight.codebook]]);
-      return this.write(layerFile(weight.name), arrays.set('codes', codes), {});
+      return this.write(file, arrays.set('codes', codes), {});
     }
     const { bits, scaleRows, groupSize, scales, zeros } = weight;
     const arrays: Arrays = new Map();
     arrays.set('layout', Int32Array.of(bits, scaleRows, groupSize));
     arrays.set('scales', scales).set('zeros', Int32Array.from(zeros)).set('codes', codes);
-    return this.write(layerFile(weight.name), arrays, {});
+    return this.write(file, arrays, {});
   }
 
   /** Ranges of activations that were taken before, by layer. */
@@ -220,8 +227,8 @@ const GROUP_SIZES = 'group-sizes.safetensors';
 const PARAMETERS = ['codebook', 'bias', 'logits'] as const;
 
 /** Layer names may hold any character; their hash is a safe file name. */
-function layerFile(name: string): string {
-  return `layer-${createHash('sha256').update(name).digest('hex').slice(0, 16)}.safetensors`;
+function layerFile(name: string, stage: LayerStage): string {
+  return `${stage}-${createHash('sha256').update(name).digest('hex').slice(0, 16)}.safetensors`;
 }
 
 function layerState(arrays: Arrays, name: string): LayerState {

@@ -15,6 +15,11 @@ export interface OutputErrorOptions {
   readonly gram: Float64Array;
   /** [N] positions to start from. Default: the first candidates. */
   readonly start?: Int32Array;
+  /**
+   * [rows, columns] the error that `start` makes, W - W^, times the damped Gram matrix, where it is
+   * known already: it is most of the work of the first pass.
+   */
+  readonly slope?: Float32Array;
   /** Most passes over all sub-vectors. Default 4. */
   readonly sweeps?: number;
   /** Part of the mean of the Gram matrix's diagonal that is added to it. Default 0.01. */
@@ -43,17 +48,19 @@ export async function assignByOutputError(options: OutputErrorOptions): Promise<
   const { weight, quantized, candidates, gram, sweeps = 4, damping = 0.01 } = options;
   const { rows, columns } = weight;
   const count = (rows * columns) / quantized.d;
+  const { start, slope } = options;
   if (
     gram.length !== columns * columns ||
     candidates.length % count !== 0 ||
-    (options.start && options.start.length !== count)
+    (start && start.length !== count) ||
+    (slope && slope.length !== rows * columns)
   ) {
     throw new ShapeError(
       `${weight.name}: a Gram matrix of ${gram.length} elements and ${candidates.length} candidates do not fit a ${rows} x ${columns} matrix.`,
     );
   }
   const damped = dampedGram(gram, columns, damping);
-  const choice = options.start ? Int32Array.from(options.start) : new Int32Array(count);
+  const choice = start ? Int32Array.from(start) : new Int32Array(count);
   const pacer = new Pacer('The choice of assignments', options.signal);
   pacer.check();
   for (let row = 0; row < rows; row++) {
@@ -65,7 +72,7 @@ export async function assignByOutputError(options: OutputErrorOptions): Promise<
 
 /** All passes over one row; the rows of a matrix do not depend on each other. */
 function descend(
-  { weight, quantized, candidates, gram }: OutputErrorOptions,
+  { weight, quantized, candidates, gram, slope: known }: OutputErrorOptions,
   row: number,
   sweeps: number,
   choice: Int32Array,
@@ -86,7 +93,8 @@ function descend(
     const from = codeword(i, choice[first + i]!);
     for (let c = 0; c < d; c++) error[i * d + c] = wanted[i * d + c]! - codebook[from + c]!;
   }
-  for (let i = 0; i < columns; i++) addScaled(slope, gram, i * columns, error[i]!);
+  if (known) slope.set(known.subarray(row * columns, (row + 1) * columns));
+  else for (let i = 0; i < columns; i++) addScaled(slope, gram, i * columns, error[i]!);
 
   const step = new Float64Array(d);
   for (let sweep = 0; sweep < sweeps; sweep++) {

@@ -20,6 +20,7 @@ export {
   type WeightLookup,
 } from './model.ts';
 export {
+  BEST_RECIPE,
   type CalibrationOptions,
   checkCalibrationOptions,
   DEFAULT_RECIPE,

@@ -1,0 +1,119 @@
+import { RECIPES } from '@vq4dit/cli';
+import { nearestCodewords, refineByOutputError, startLayer, VqWeight } from '@vq4dit/core';
+
+const { candidates: CANDIDATES, refinements: ROUNDS } = RECIPES.best;
+
+/** Quantizes every layer anew: `change(matrix, k-means, gram, lab)`. */
+async function eachLayer(lab, change) {
+  const changed = new Map();
+  for (const matrix of lab.matrices) {
+    const [kmeans, gram] = [lab.kmeans.get(matrix.name), lab.grams.get(matrix.name)];
+    changed.set(matrix.name, await change(matrix, kmeans, gram, lab));
+  }
+  return changed;
+}
+
+const refine =
+  (options = {}) =>
+  (weight, quantized, gram, { ops }) =>
+    refineByOutputError(ops, {
+      ...{ weight, quantized, gram, candidates: CANDIDATES, rounds: ROUNDS, ...options },
+    });
+
+/** Assignments by output error for the codebooks of k-means. */
+async function chooseAssignments(matrix, kmeans, gram) {
+  const options = { candidates: CANDIDATES, ratioStart: 'output-error', gram };
+  const { candidates, logits } = await startLayer(matrix, kmeans, matrix.bias, options);
+  const codes = kmeans.codes.map((_, i) => {
+    const own = logits.subarray(i * CANDIDATES, (i + 1) * CANDIDATES);
+    return candidates[i * CANDIDATES + own.indexOf(Math.max(...own))];
+  });
+  return new VqWeight({ ...kmeans, codes });
+}
+
+/** Lloyd's iterations from k-means on, with means weighted by how strong a sub-vector's inputs are. */
+function weighKMeans(matrix, kmeans, gram) {
+  const { columns, data } = matrix;
+  const { groups, k, d, subvectorsPerGroup: count } = kmeans;
+  const codebook = Float32Array.from(kmeans.codebook);
+  const codes = Uint16Array.from(kmeans.codes);
+  const energy = Float64Array.from({ length: columns / d }, (_, i) => {
+    let sum = 0;
+    for (let c = i * d; c < (i + 1) * d; c++) sum += gram[c * columns + c];
+    return sum;
+  });
+  for (let group = 0; group < groups; group++) {
+    const part = data.subarray(group * count * d, (group + 1) * count * d);
+    const own = codebook.subarray(group * k * d, (group + 1) * k * d);
+    for (let iteration = 0; iteration < 20; iteration++) {
+      const { indices } = nearestCodewords(part, own, d);
+      codes.set(indices, group * count);
+      const sums = new Float64Array(k * d);
+      const totals = new Float64Array(k);
+      for (let i = 0; i < count; i++) {
+        const weight = energy[i % energy.length];
+        totals[indices[i]] += weight;
+        for (let c = 0; c < d; c++) sums[indices[i] * d + c] += weight * part[i * d + c];
+      }
+      for (let j = 0; j < k * d; j++) {
+        const total = totals[Math.floor(j / d)];
+        if (total > 0) own[j] = sums[j] / total;
+      }
+    }
+  }
+  return new VqWeight({ ...kmeans, codebook, codes });
+}
+
+const { learningRates } = RECIPES.default;
+const rate = (codebook) => ({
+  learningRates: { ...learningRates, codebook, softCodebook: codebook, bias: codebook },
+});
+
+/** Each gives hard assignments and codebooks; all are then trained alike unless `options` says more. */
+export const IDEAS = [
+  { name: 'codebooks of k-means, nearest assignments', start: async (lab) => lab.kmeans },
+  {
+    name: 'assignments by output error (the default recipe)',
+    start: (lab) => eachLayer(lab, chooseAssignments),
+  },
+  {
+    name: 'activation-weighted k-means, assignments by output error',
+    start: (lab) =>
+      eachLayer(lab, (matrix, kmeans, gram) =>
+        chooseAssignments(matrix, weighKMeans(matrix, kmeans, gram), gram),
+      ),
+  },
+  {
+    name: 'one round of assignments and codebooks',
+    start: (lab) => eachLayer(lab, refine({ rounds: 1 })),
+  },
+  { name: 'four rounds (the best recipe)', start: (lab) => eachLayer(lab, refine()) },
+  { name: 'eight rounds', start: (lab) => eachLayer(lab, refine({ rounds: 8 })) },
+  {
+    name: 'four rounds, two candidates',
+    start: (lab) => eachLayer(lab, refine({ candidates: 2 })),
+  },
+  { name: 'four rounds, damping 0.001', start: (lab) => eachLayer(lab, refine({ damping: 1e-3 })) },
+  {
+    name: 'four rounds from activation-weighted k-means',
+    start: (lab) =>
+      eachLayer(lab, (matrix, kmeans, gram, own) =>
+        refine()(matrix, weighKMeans(matrix, kmeans, gram), gram, own),
+      ),
+  },
+  {
+    name: 'four rounds, half the learning rate',
+    start: (lab) => eachLayer(lab, refine()),
+    options: rate(learningRates.codebook / 2),
+  },
+  {
+    name: 'four rounds, twice the learning rate',
+    start: (lab) => eachLayer(lab, refine()),
+    options: rate(learningRates.codebook * 2),
+  },
+  {
+    name: 'four rounds, blocks fed by the original in training',
+    start: (lab) => eachLayer(lab, refine()),
+    options: { blockInputs: 'floating-point' },
+  },
+];

@@ -1,0 +1,118 @@
+import { writeFileSync } from 'node:fs';
+import os from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { openModel } from '@vq4dit/checkpoint';
+import { createRegistry, RECIPES } from '@vq4dit/cli';
+import {
+  calibrate,
+  collectGrams,
+  layerOutputError,
+  RATES,
+  replaceWeights,
+  TensorOps,
+  VectorQuantizer,
+} from '@vq4dit/core';
+import { demoModel } from '@vq4dit/demo-model';
+import {
+  BLOCK_LINEARS,
+  blockLayer,
+  blockLinearShapes,
+  DiTWeights,
+  ditBlockStack,
+  zeroDataSource,
+} from '@vq4dit/dit';
+import { trajectoryError } from '@vq4dit/evaluation';
+
+/** The demo model and what experiments share: matrices, k-means at 2 bits, statistics of inputs. */
+export async function openLab({ seed = 0, statistics = RECIPES.best.statisticsTrajectories } = {}) {
+  const backend = await createRegistry().init('wasm');
+  const ops = new TensorOps(backend);
+  const model = await openModel(fileURLToPath(demoModel.checkpoint));
+  const weights = await DiTWeights.load(ops, model.config, model);
+  const stack = ditBlockStack(weights);
+  // As `vq4dit quantize` walks them where nothing is said.
+  const source = zeroDataSource(weights, {
+    seed,
+    steps: 20,
+    batch: 8,
+    cfgScale: 1,
+    nullShare: 0.15,
+  });
+  const shapes = blockLinearShapes(model.config);
+  const quantizer = new VectorQuantizer({ ...RATES[2], seed, accelerator: backend.kmeans });
+  const matrices = [];
+  const kmeans = new Map();
+  for (let block = 0; block < model.config.depth; block++) {
+    for (const linear of BLOCK_LINEARS) {
+      const name = blockLayer(block, linear);
+      const [rows, columns] = shapes[linear];
+      const groups = linear === 'attn.qkv' ? 3 : 1;
+      const data = await model.readFloat32(`${name}.weight`);
+      const bias = await model.readFloat32(`${name}.bias`);
+      const matrix = { name, rows, columns, groups, data, bias };
+      matrices.push(matrix);
+      kmeans.set(name, await quantizer.quantize(matrix));
+    }
+  }
+  const began = performance.now();
+  const grams = await collectGrams(ops, { stack, source, trajectories: statistics });
+  const statisticsSeconds = (performance.now() - began) / 1000;
+  return {
+    ...{ ops, backend, model, weights, stack, source, matrices, grams, kmeans, seed },
+    statisticsSeconds,
+  };
+}
+
+/** E |(W - W^) x|^2 / E |W x|^2. */
+export function relativeError(matrix, approximation, gram) {
+  const all = layerOutputError(matrix, new Float32Array(matrix.data.length), gram);
+  return layerOutputError(matrix, approximation, gram) / all;
+}
+
+/** Layers whose assignments are those of their quantization. */
+export function hardStart({ matrices }, quantized) {
+  return new Map(
+    matrices.map(({ name, bias }) => {
+      const weight = quantized.get(name);
+      const candidates = Int32Array.from(weight.codes);
+      return [name, { weight, candidates, logits: new Float32Array(candidates.length), bias }];
+    }),
+  );
+}
+
+/** Trains codebooks and biases from hard assignments. */
+export function train({ ops, stack, source }, layers, { trajectories, ...options }) {
+  return calibrate(ops, {
+    ...{ stack, source, layers, trajectories },
+    options: { ...RECIPES.default, candidates: 1, ...options },
+  });
+}
+
+/** Block and noise MSE along trajectories that no calibration has seen, as `verify --blocks` has them. */
+export function measure({ ops, weights, model }, calibrated) {
+  return ops.scope(async (s) => {
+    const changed = new Map();
+    for (const [name, { weight, bias }] of calibrated) {
+      const { rows, columns } = weight;
+      changed.set(`${name}.weight`, s.tensor(weight.reconstruct(), [rows, columns]));
+      changed.set(`${name}.bias`, s.tensor(bias, [bias.length]));
+    }
+    const student = { config: model.config, lookup: replaceWeights(weights.lookup, changed) };
+    const labels = Array.from({ length: 10 }, (_, i) => i);
+    const options = { labels, steps: 20, repeats: 4, seed: 12345 };
+    const { block, eps } = await trajectoryError(ops, weights, student, options);
+    return { block, eps };
+  });
+}
+
+/** Writes benchmarks/results/<name>.json with the machine. */
+export function writeResults(name, content) {
+  const file = new URL(`../results/${name}.json`, import.meta.url);
+  const machine = {
+    cpu: os.cpus()[0]?.model.trim(),
+    cores: os.cpus().length,
+    node: process.version,
+    loadAverage: Number(os.loadavg()[0].toFixed(2)),
+  };
+  writeFileSync(file, `${JSON.stringify({ machine, ...content }, null, 2)}\n`);
+}
