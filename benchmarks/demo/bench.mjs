@@ -28,6 +28,7 @@ const ROWS = [
   ['vq', 'k-means only', ['--method', 'vq']],
   ['codebook-only', 'default recipe, assignments fixed (n = 1)', ['--candidates', '1']],
   ['default', 'default recipe', []],
+  ['best', 'best recipe', ['--recipe', 'best']],
   ['paper', "the paper's recipe", ['--recipe', 'paper']],
   [
     'published-code',
