@@ -6,7 +6,8 @@
 //     node tools/support-matrix.mjs --check              fail where the page is not what they say
 //     node tools/support-matrix.mjs --refresh wasm ...   ask these backends first, by the command line
 //
-// That the files are what the backends say is tested in packages/cli, for all that start there.
+// That the files are what the backends say is tested in packages/cli, for all that start there, and in
+// the browser tests of the backends that need a browser (VQ4DIT_REFRESH_SUPPORT=1 writes theirs).
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { callOnPage } from '../../../tools/browser/call.ts';
 import { findChromium } from '../../../tools/browser/chromium.ts';
 import { type PageServer, servePage } from '../../../tools/browser/serve.ts';
+import { supportFile } from '../../../tools/browser/support-file.ts';
 import type { functions } from './browser/page.ts';
 import { browserBuild, findGpuJs } from './support/native.ts';
 
@@ -44,6 +45,13 @@ describe.skipIf(!executablePath || !gpuJs)('in Chromium', () => {
     expect(report.device).toContain('WebGL 2 by gpu.js (WebGL2Kernel)');
     expect(report).toMatchObject({ bad: [], problems: [] });
   }, 300_000);
+
+  it('has the column of docs/support.md that it should have', async () => {
+    const now = await call('support');
+    expect(supportFile('gpujs-webgl2', now), 'VQ4DIT_REFRESH_SUPPORT=1 writes it anew').toEqual(
+      now,
+    );
+  }, 60_000);
 
   it('reaches the last element of large tensors', async () => {
     expect(await call('large')).toEqual([]);

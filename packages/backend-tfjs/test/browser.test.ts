@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { callOnPage } from '../../../tools/browser/call.ts';
 import { findChromium } from '../../../tools/browser/chromium.ts';
 import { type PageServer, servePage } from '../../../tools/browser/serve.ts';
+import { supportFile } from '../../../tools/browser/support-file.ts';
 import type { functions } from './browser/page.ts';
 
 const executablePath = findChromium('TensorFlow.js in WebGL');
@@ -42,6 +43,11 @@ describe.skipIf(!executablePath)('in Chromium', () => {
     expect(report.device).toContain('(WebGL)');
     expect(report).toMatchObject({ bad: [], problems: [] });
   }, 300_000);
+
+  it('has the column of docs/support.md that it should have', async () => {
+    const now = await call('support');
+    expect(supportFile('tfjs-webgl', now), 'VQ4DIT_REFRESH_SUPPORT=1 writes it anew').toEqual(now);
+  }, 60_000);
 
   it('says that the context is lost, whatever is called next', async () => {
     const errors = await call('loseContext');

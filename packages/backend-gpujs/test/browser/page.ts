@@ -1,6 +1,6 @@
 // Runs in the browser. What a test calls is a property of `vq4dit`; arguments and results are plain
 // data. gpu.js is loaded as a classic script, and is then `GPU`.
-import { type ConformanceOptions, runConformance } from '@vq4dit/conformance';
+import { type ConformanceOptions, runConformance, supportRows } from '@vq4dit/conformance';
 import { TensorOps } from '@vq4dit/core';
 import { createGpujsBackend, type GpuClass } from '../../src/index.ts';
 import { lastOfLarge } from '../support/large.ts';
@@ -17,6 +17,16 @@ export const functions = {
     const report = await runConformance(create, table);
     const bad = report.results.filter(({ status }) => status !== 'passed');
     return { device: report.device, counts: report.counts, problems: report.problems, bad };
+  },
+
+  /** Which operations are computed how. */
+  async support() {
+    const backend = await create();
+    const rows = supportRows(backend).map(({ op, params, way = 'none', message = '' }) => {
+      return { op, params, way, message };
+    });
+    await backend.close();
+    return rows;
   },
 
   /** What is wrong at the end of a large tensor. */

@@ -2,7 +2,7 @@
 // data.
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-webgl';
-import { type ConformanceOptions, runConformance } from '@vq4dit/conformance';
+import { type ConformanceOptions, runConformance, supportRows } from '@vq4dit/conformance';
 import { TensorOps } from '@vq4dit/core';
 import { createTfjsBackend, type Tf } from '../../src/index.ts';
 
@@ -29,6 +29,16 @@ export const functions = {
       ({ status }) => status !== 'passed' && status !== 'expected-fail',
     );
     return { device: report.device, counts: report.counts, problems: report.problems, bad };
+  },
+
+  /** Which operations are computed how. */
+  async support() {
+    const backend = await create();
+    const rows = supportRows(backend).map(({ op, params, way = 'none', message = '' }) => {
+      return { op, params, way, message };
+    });
+    await backend.close();
+    return rows;
   },
 
   /** Takes the device away in the middle of work, and gives what the next calls say. */
