@@ -8,11 +8,12 @@ export const LEAST_PSNR = 40;
  */
 const tie = (d, scale) => 2 * d * 2 ** -24 * scale;
 /**
- * The block error after a step of calibration: the mean square of differences that float32 rounding
- * moves by less than 1e-3 of their size on any backend (see the tolerances of the conformance table),
- * so their squares by less than 2e-3.
+ * The block error of each step against the reference's, relative. `first`: before any update, where only
+ * assignments can differ, one in some thousands, whose output errors are equal to float32; measured 4e-4
+ * at most. `later`: RMSprop moves a parameter by about the rate however small its gradient is, so that
+ * the sign of a gradient which is only rounding decides where it goes; measured 6e-3 at most.
  */
-export const LOSS_MARGIN = 2e-3;
+export const LOSS_MARGIN = { first: 1e-3, later: 1e-2 };
 
 /**
  * One row for each backend, measured against the reference.
@@ -25,9 +26,10 @@ export function compare(problem, outcomes) {
     const { value, images, seconds, drawSeconds } = outcome;
     const nearest = compareNearest(problem, value.nearest);
     const assigned = compareAssignments(reference.value.artefact, value.artefact);
-    const lossDifference = Math.max(
-      ...value.losses.map((loss, i) => Math.abs(loss / reference.value.losses[i] - 1)),
+    const [firstLoss, ...laterLosses] = value.losses.map((loss, i) =>
+      Math.abs(loss / reference.value.losses[i] - 1),
     );
+    const lossDifference = { first: firstLoss, later: Math.max(...laterLosses) };
     const psnrs = [...images].map(([from, x]) => psnr(reference.images.get(from), x));
     const psnrOfAll = Math.min(...psnrs);
     const own = psnr(reference.images.get('reference'), reference.images.get(backend));
@@ -43,7 +45,11 @@ export function compare(problem, outcomes) {
       seconds: Math.round(seconds),
       drawSeconds: Math.round(drawSeconds),
       losses: value.losses,
-      isEquivalent: nearest.wrong === 0 && lossDifference <= LOSS_MARGIN && psnrOfAll >= LEAST_PSNR,
+      isEquivalent:
+        nearest.wrong === 0 &&
+        lossDifference.first <= LOSS_MARGIN.first &&
+        lossDifference.later <= LOSS_MARGIN.later &&
+        psnrOfAll >= LEAST_PSNR,
     };
   });
 }
