@@ -47,11 +47,17 @@ whereNativeRuns('tfjs-node', 'native TensorFlow', () => {
         ops.scope(async (s) => void (await s.read(s.sum(s.tanh(s.matmul(x, x)), 0))));
       for (let i = 0; i < 20; i++) await step();
       const live = backend.liveBuffers!();
-      const before = process.memoryUsage.rss();
-      for (let i = 0; i < 200; i++) await step();
-      expect(backend.liveBuffers!()).toBe(live);
-      // 200 steps make 400 MiB of tensors; the allocators of Node and TensorFlow keep some pages.
-      expect((process.memoryUsage.rss() - before) / 2 ** 20).toBeLessThan(100);
+      // A hundred steps make 200 MiB of tensors. In some processes memory grows for a few hundred steps
+      // before freed tensors come back to use, 800 MiB at most were seen; what is never freed would show
+      // in every stretch.
+      const stretches: number[] = [];
+      while (stretches.length < 15 && !(Math.min(...stretches) < 20)) {
+        const before = process.memoryUsage.rss();
+        for (let i = 0; i < 100; i++) await step();
+        expect(backend.liveBuffers!()).toBe(live);
+        stretches.push((process.memoryUsage.rss() - before) / 2 ** 20);
+      }
+      expect(Math.min(...stretches), stretches.join(' ')).toBeLessThan(20);
       x.dispose();
     });
   });
