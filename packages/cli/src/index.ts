@@ -1,10 +1,13 @@
 export { createRegistry } from './backends.ts';
 export { main } from './main.ts';
+export type { GridSettings } from './quantize/grid-options.ts';
 export type { QuantizeJob, QuantizeResult } from './quantize/job.ts';
 export { type LayerPlan, type LayerSelection, planLayers } from './quantize/layers.ts';
 export {
   type CalibrationBudget,
   DEFAULT_SETTINGS,
+  METHOD_NAMES,
+  type MethodName,
   type QuantizeSettings,
   RECIPES,
   type RecipeName,

@@ -52,7 +52,12 @@ describe('wrong usage is one line and exit code 2', () => {
       ['sample', 'a', '--out', 'b', '--cfg', 'x'],
       /number of at least 0/,
     ],
-    ['an unknown choice', ['quantize', 'a', 'b', '--bits', '4'], /Allowed choices are 2, 3/],
+    [
+      'an unknown choice',
+      ['quantize', 'a', 'b', '--method', 'magic'],
+      /Allowed choices are vq4dit, vq/,
+    ],
+    ['bits out of range', ['quantize', 'a', 'b', '--bits', '9'], /integer from 1 to 8/],
     [
       'options that contradict',
       ['quantize', 'a', 'b', '--bits', '2', '--codewords', '8'],
