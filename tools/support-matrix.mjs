@@ -11,12 +11,9 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parse } from 'csv-parse/sync';
 import { root } from './lib.mjs';
+import { parseSupport, readSupport, supportFolder, writeSupport } from './support-csv.mjs';
 
-/** What is kept of the rows of `vq4dit conformance support`: nothing that differs by machine. */
-const KEPT = ['op', 'params', 'way', 'message'];
-const folder = join(root, 'docs', 'support');
 const page = join(root, 'docs', 'support.md');
 const [mode, ...ids] = process.argv.slice(2);
 if (
@@ -35,14 +32,9 @@ for (const id of ids) {
     console.error(`${run.stderr.trim()}\nNothing was changed for ${id}.`);
     process.exit(1);
   }
-  const lines = parse(run.stdout, { columns: true }).map((row) =>
-    KEPT.map((key) => quoted(row[key])),
-  );
-  writeFileSync(
-    join(folder, `${id}.csv`),
-    `${[KEPT, ...lines].map((l) => l.join(',')).join('\n')}\n`,
-  );
-  console.log(`docs/support/${id}.csv: ${lines.length} rows.`);
+  const rows = parseSupport(run.stdout);
+  writeSupport(id, rows);
+  console.log(`docs/support/${id}.csv: ${rows.length} rows.`);
 }
 
 const wanted = render(readAll());
@@ -59,11 +51,11 @@ if (mode === '--check') {
 }
 
 function readAll() {
-  const names = readdirSync(folder).filter((name) => name.endsWith('.csv'));
-  return names.sort().map((name) => ({
-    id: name.slice(0, -'.csv'.length),
-    rows: parse(readFileSync(join(folder, name), 'utf8'), { columns: true }),
-  }));
+  const names = readdirSync(supportFolder).filter((name) => name.endsWith('.csv'));
+  return names.sort().map((name) => {
+    const id = name.slice(0, -'.csv'.length);
+    return { id, rows: readSupport(id) };
+  });
 }
 
 function render(backends) {
@@ -122,8 +114,4 @@ function reasons(backends) {
   );
   if (lines.length === 0) return ['None.'];
   return ['| backend | operation | | reason |', '|---|---|---|---|', ...lines];
-}
-
-function quoted(text) {
-  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

@@ -1,18 +1,15 @@
-import { createRegistry } from '@vq4dit/cli';
+import { createRegistry, DECLARATIONS } from '@vq4dit/cli';
 import { limitsOf, measure } from '@vq4dit/conformance';
 import { TensorOps } from '@vq4dit/core';
 import { createOurs } from '../training/ours.mjs';
 import { makeProblems } from '../training/problem.mjs';
 import { kmeansOn } from './kmeans.mjs';
 
-/** Backends that turn denormals into zero, as their tests declare. */
-const FLUSHES_DENORMALS = new Set(['gpujs']);
-
 /** One of our backends as a contender. */
 export async function openBackend(id) {
   const backend = await createRegistry().init(id);
   const { device, precision } = backend.info();
-  const limits = limitsOf(precision, FLUSHES_DENORMALS.has(id));
+  const limits = limitsOf(precision, DECLARATIONS[id]?.flushesDenormals);
   let steps;
   return {
     device,

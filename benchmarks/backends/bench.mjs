@@ -20,9 +20,10 @@
  * A page (.html) and a summary (.md) of all rows are written beside it.
  */
 import { parseArgs } from 'node:util';
+import { machine } from '../machine.mjs';
 import { CASES } from './cases.mjs';
 import { contenderIds, isBackend } from './contenders.mjs';
-import { machine, startProcess } from './process.mjs';
+import { startProcess } from './process.mjs';
 import { race } from './race.mjs';
 import { writeReport } from './report.mjs';
 import { mergeRows, rowOf } from './rows.mjs';

@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import os from 'node:os';
 import { createInterface } from 'node:readline';
 import { ANSWER } from './answer.mjs';
 
@@ -74,18 +73,5 @@ export async function startProcess(id, budget) {
       return within(budget);
     },
     close: kill,
-  };
-}
-
-/** What stands in every row: figures mean nothing without it. */
-export function machine() {
-  return {
-    cpu: os.cpus()[0]?.model.trim(),
-    cores: os.cpus().length,
-    memory_gib: Math.round(os.totalmem() / 2 ** 30),
-    system: `${os.type()} ${os.arch()}`,
-    node: process.versions.node,
-    // Above the number of cores everybody is too slow.
-    load_average: Number(os.loadavg()[0].toFixed(2)),
   };
 }

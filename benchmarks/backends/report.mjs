@@ -116,9 +116,9 @@ function missingTable(rows) {
 }
 
 function machineOf(rows) {
-  const machines = rows.map(({ machine: { cpu, cores, memory_gib, system, node }, date }) => {
+  const machines = rows.map(({ machine: { cpu, cores, memoryGiB, system, node }, date }) => {
     const day = date.slice(0, 10);
-    return `${cpu}, ${cores} cores, ${memory_gib} GiB, ${system}, Node ${node}, ${day}`;
+    return `${cpu}, ${cores} cores, ${memoryGiB} GiB, ${system}, Node ${node}, ${day}`;
   });
   const versions = rows.map((row) => [row.contender, row.version].filter(Boolean).join(' '));
   return `${[...new Set(machines)].join('; ')}. Took part: ${[...new Set(versions)].sort().join(', ')}.`;

@@ -1,27 +1,19 @@
 import { writeFileSync } from 'node:fs';
-import os from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { openModel } from '@vq4dit/checkpoint';
-import { createRegistry, RECIPES } from '@vq4dit/cli';
+import { createRegistry, DEFAULT_SETTINGS, planLayers, RECIPES } from '@vq4dit/cli';
 import {
   calibrate,
   collectGrams,
   layerOutputError,
-  RATES,
   replaceWeights,
   TensorOps,
   VectorQuantizer,
 } from '@vq4dit/core';
 import { demoModel } from '@vq4dit/demo-model';
-import {
-  BLOCK_LINEARS,
-  blockLayer,
-  blockLinearShapes,
-  DiTWeights,
-  ditBlockStack,
-  zeroDataSource,
-} from '@vq4dit/dit';
+import { DiTWeights, ditBlockStack, zeroDataSource } from '@vq4dit/dit';
 import { trajectoryError } from '@vq4dit/evaluation';
+import { machine } from '../machine.mjs';
 
 /** The demo model and what experiments share: matrices, k-means at 2 bits, statistics of inputs. */
 export async function openLab({ seed = 0, statistics = RECIPES.best.statisticsTrajectories } = {}) {
@@ -31,36 +23,21 @@ export async function openLab({ seed = 0, statistics = RECIPES.best.statisticsTr
   const weights = await DiTWeights.load(ops, model.config, model);
   const stack = ditBlockStack(weights);
   // As `vq4dit quantize` walks them where nothing is said.
-  const source = zeroDataSource(weights, {
-    seed,
-    steps: 20,
-    batch: 8,
-    cfgScale: 1,
-    nullShare: 0.15,
+  const source = zeroDataSource(weights, { ...DEFAULT_SETTINGS.budget, seed });
+  const quantizer = new VectorQuantizer({
+    ...{ ...DEFAULT_SETTINGS, seed, accelerator: backend.kmeans },
   });
-  const shapes = blockLinearShapes(model.config);
-  const quantizer = new VectorQuantizer({ ...RATES[2], seed, accelerator: backend.kmeans });
   const matrices = [];
   const kmeans = new Map();
-  for (let block = 0; block < model.config.depth; block++) {
-    for (const linear of BLOCK_LINEARS) {
-      const name = blockLayer(block, linear);
-      const [rows, columns] = shapes[linear];
-      const groups = linear === 'attn.qkv' ? 3 : 1;
-      const data = await model.readFloat32(`${name}.weight`);
-      const bias = await model.readFloat32(`${name}.bias`);
-      const matrix = { name, rows, columns, groups, data, bias };
-      matrices.push(matrix);
-      kmeans.set(name, await quantizer.quantize(matrix));
-    }
+  for (const plan of planLayers(model.config, DEFAULT_SETTINGS)) {
+    const data = await model.readFloat32(`${plan.name}.weight`);
+    const bias = await model.readFloat32(`${plan.name}.bias`);
+    const matrix = { ...plan, data, bias };
+    matrices.push(matrix);
+    kmeans.set(plan.name, await quantizer.quantize(matrix));
   }
-  const began = performance.now();
   const grams = await collectGrams(ops, { stack, source, trajectories: statistics });
-  const statisticsSeconds = (performance.now() - began) / 1000;
-  return {
-    ...{ ops, backend, model, weights, stack, source, matrices, grams, kmeans, seed },
-    statisticsSeconds,
-  };
+  return { ops, backend, model, weights, stack, source, matrices, grams, kmeans, seed };
 }
 
 /** E |(W - W^) x|^2 / E |W x|^2. */
@@ -108,11 +85,5 @@ export function measure({ ops, weights, model }, calibrated) {
 /** Writes benchmarks/results/<name>.json with the machine. */
 export function writeResults(name, content) {
   const file = new URL(`../results/${name}.json`, import.meta.url);
-  const machine = {
-    cpu: os.cpus()[0]?.model.trim(),
-    cores: os.cpus().length,
-    node: process.version,
-    loadAverage: Number(os.loadavg()[0].toFixed(2)),
-  };
-  writeFileSync(file, `${JSON.stringify({ machine, ...content }, null, 2)}\n`);
+  writeFileSync(file, `${JSON.stringify({ machine: machine(), ...content }, null, 2)}\n`);
 }

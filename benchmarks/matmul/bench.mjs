@@ -17,6 +17,7 @@ import { parseArgs } from 'node:util';
 import { createTfjsWasmBackend } from '@vq4dit/backend-tfjs';
 import { createWasmBackend } from '@vq4dit/backend-wasm';
 import { linear, PackedWeight, RandomStream, TensorOps } from '@vq4dit/core';
+import { machine } from '../machine.mjs';
 import { startPeer } from '../training/peer.mjs';
 
 const { values: flags } = parseArgs({
@@ -69,7 +70,7 @@ for (const ours of OURS) backends.push({ ...ours, backend: await ours.create() }
 const report = {
   benchmark: 'matmul',
   date: new Date().toISOString(),
-  machine: machine(),
+  machine: { ...machine(), v8: process.versions.v8 },
   devices: Object.fromEntries(backends.map(({ name, backend }) => [name, backend.info().device])),
   ...(noPeer && { withoutPyTorch: noPeer }),
   results: [],
@@ -194,17 +195,4 @@ function whyNoPeer() {
   const { status, error, stderr } = spawnSync(python, ['-c', 'import torch'], { encoding: 'utf8' });
   if (status === 0) return undefined;
   return error?.message ?? `${python} says: ${stderr.trim().split('\n').at(-1)}`;
-}
-
-function machine() {
-  return {
-    cpu: os.cpus()[0]?.model.trim(),
-    cores: os.cpus().length,
-    memoryGiB: Math.round(os.totalmem() / 2 ** 30),
-    system: `${os.type()} ${os.arch()}`,
-    node: process.versions.node,
-    v8: process.versions.v8,
-    // Above the number of cores everybody is too slow.
-    loadAverage: os.loadavg()[0],
-  };
 }

@@ -4,7 +4,6 @@
 // processor time per run of all threads of the process, which does not see what else the machine does.
 
 import { writeFile } from 'node:fs/promises';
-import os from 'node:os';
 import { createTfjsCpuBackend, createTfjsWasmBackend } from '@vq4dit/backend-tfjs';
 import {
   attention,
@@ -18,6 +17,7 @@ import {
   softReconstructGradOp,
   TensorOps,
 } from '@vq4dit/core';
+import { machine } from '../machine.mjs';
 
 const CREATE = { 'tfjs-wasm': createTfjsWasmBackend, 'tfjs-cpu': createTfjsCpuBackend };
 const only = process.env.ONLY;
@@ -202,18 +202,10 @@ for (const [rows, d, k] of [
   );
 }
 
-const machine = {
-  cpu: os.cpus()[0]?.model.trim(),
-  cores: os.cpus().length,
-  memoryGiB: Math.round(os.totalmem() / 2 ** 30),
-  system: `${os.type()} ${os.arch()}`,
-  node: process.versions.node,
-  // Above the number of cores, `ms` is too long by their quotient; `cpuMs` is not.
-  loadAverage: Number(os.loadavg()[0].toFixed(1)),
-};
 const report = {
   backend: backend.info(),
-  machine,
+  // Above the number of cores, `ms` is too long by their quotient; `cpuMs` is not.
+  machine: machine(),
   date: new Date().toISOString().slice(0, 10),
   results,
 };

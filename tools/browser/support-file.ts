@@ -1,14 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { parse } from 'csv-parse/sync';
-import { stringify } from 'csv-stringify/sync';
-
-/** What a backend says of one workload, as docs/support keeps it. */
-export interface SupportLine {
-  readonly op: string;
-  readonly params: string;
-  readonly way: string;
-  readonly message: string;
-}
+import { readSupport, type SupportLine, writeSupport } from '../support-csv.mjs';
 
 /**
  * The rows of docs/support/<id>.csv, for backends that only a browser has, so that no command line can
@@ -16,12 +6,6 @@ export interface SupportLine {
  * `node tools/support-matrix.mjs`.
  */
 export function supportFile(id: string, now: readonly SupportLine[]): SupportLine[] {
-  const file = new URL(`../../docs/support/${id}.csv`, import.meta.url);
-  if (process.env.VQ4DIT_REFRESH_SUPPORT === '1') {
-    writeFileSync(
-      file,
-      stringify([...now], { header: true, columns: ['op', 'params', 'way', 'message'] }),
-    );
-  }
-  return parse(readFileSync(file, 'utf8'), { columns: true }) as SupportLine[];
+  if (process.env.VQ4DIT_REFRESH_SUPPORT === '1') writeSupport(id, now);
+  return readSupport(id);
 }

@@ -1,4 +1,5 @@
 export { createRegistry } from './backends.ts';
+export { DECLARATIONS } from './commands/conformance.ts';
 export { main } from './main.ts';
 export type { GridSettings } from './quantize/grid-options.ts';
 export type { QuantizeJob, QuantizeResult } from './quantize/job.ts';

@@ -1,8 +1,9 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { supportRows, WORKLOADS } from '@vq4dit/conformance';
+import { existsSync } from 'node:fs';
+import { WORKLOADS } from '@vq4dit/conformance';
 import type { Backend } from '@vq4dit/core';
-import { parse } from 'csv-parse/sync';
 import { describe, expect, it } from 'vitest';
+import { supportLines } from '../../../tools/browser/support-lines.ts';
+import { readSupport } from '../../../tools/support-csv.mjs';
 import { createRegistry } from '../src/backends.ts';
 
 /** These run wherever Node runs, so their columns are always compared. */
@@ -13,7 +14,7 @@ const fileOf = (id: string) => new URL(`../../../docs/support/${id}.csv`, import
 describe('docs/support', () => {
   it.each(createRegistry().list())('$id is what the backend says', async ({ id, create }) => {
     expect(existsSync(fileOf(id)), refresh(id)).toBe(true);
-    const rows = parse(readFileSync(fileOf(id), 'utf8'), { columns: true }) as object[];
+    const rows = readSupport(id);
     let backend: Backend;
     try {
       backend = await create();
@@ -25,9 +26,7 @@ describe('docs/support', () => {
       return;
     }
     try {
-      const now = supportRows(backend).map(({ op, params, way, message = '' }) => {
-        return { op, params, way, message };
-      });
+      const now = supportLines(backend);
       expect(rows, refresh(id)).toEqual(now);
     } finally {
       await backend.close();

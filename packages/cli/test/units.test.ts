@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { decode } from 'fast-png';
 import { describe, expect, it } from 'vitest';
 import { quantizeCommand, settingsOf } from '../src/commands/quantize.ts';
+import { METHODS, rateArguments } from '../src/compare/methods.ts';
 import {
   checkNoInput,
   checkOutputFile,
@@ -107,6 +108,22 @@ describe('planLayers', () => {
     expect(describeClamped(plans, 256)).toBe(
       'Fewer than 256 codewords, for lack of sub-vectors (their number in brackets): blocks.0.attn.qkv 16 (64), blocks.0.attn.proj 16 (64), blocks.0.mlp.fc1 64 (256), and 7 more.',
     );
+  });
+});
+
+describe('METHODS', () => {
+  it.each(METHODS)('$name is what quantize understands, at each of its rates', (method) => {
+    const rates = [1, 2, 3, 4, 5, 8].flatMap((bits) => {
+      const rate = rateArguments(method, bits);
+      return rate ? [{ bits, rate }] : [];
+    });
+    expect(rates.map(({ bits }) => bits)).toEqual(expect.arrayContaining([2, 3, 4]));
+    for (const { bits, rate } of rates) {
+      const command = quantizeCommand().action(() => undefined);
+      const args = ['--method', method.method, ...rate, ...method.args];
+      command.parse(['model', 'out', ...args], { from: 'user' });
+      expect(settingsOf(command.opts())).toMatchObject({ method: method.method, bits });
+    }
   });
 });
 

@@ -1,7 +1,8 @@
 // Runs in the browser. What a test calls is a property of `vq4dit`; arguments and results are plain
 // data. gpu.js is loaded as a classic script, and is then `GPU`.
-import { type ConformanceOptions, runConformance, supportRows } from '@vq4dit/conformance';
+import { type ConformanceOptions, runConformance } from '@vq4dit/conformance';
 import { TensorOps } from '@vq4dit/core';
+import { supportLines } from '../../../../tools/browser/support-lines.ts';
 import { createGpujsBackend, type GpuClass } from '../../src/index.ts';
 import { lastOfLarge } from '../support/large.ts';
 
@@ -22,9 +23,7 @@ export const functions = {
   /** Which operations are computed how. */
   async support() {
     const backend = await create();
-    const rows = supportRows(backend).map(({ op, params, way = 'none', message = '' }) => {
-      return { op, params, way, message };
-    });
+    const rows = supportLines(backend);
     await backend.close();
     return rows;
   },

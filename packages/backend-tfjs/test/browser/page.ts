@@ -2,8 +2,9 @@
 // data.
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-webgl';
-import { type ConformanceOptions, runConformance, supportRows } from '@vq4dit/conformance';
+import { type ConformanceOptions, runConformance } from '@vq4dit/conformance';
 import { TensorOps } from '@vq4dit/core';
+import { supportLines } from '../../../../tools/browser/support-lines.ts';
 import { createTfjsBackend, type Tf } from '../../src/index.ts';
 
 const create = () => createTfjsBackend({ tf: tf as Tf, backendName: 'webgl' });
@@ -34,9 +35,7 @@ export const functions = {
   /** Which operations are computed how. */
   async support() {
     const backend = await create();
-    const rows = supportRows(backend).map(({ op, params, way = 'none', message = '' }) => {
-      return { op, params, way, message };
-    });
+    const rows = supportLines(backend);
     await backend.close();
     return rows;
   },

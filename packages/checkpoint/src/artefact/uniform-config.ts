@@ -1,4 +1,4 @@
-import { type Granularity, UNIFORM_BITS } from '@vq4dit/core';
+import { GRANULARITIES, UNIFORM_BITS } from '@vq4dit/core';
 import { quote } from '../io/describe.ts';
 import { isJsonObject, type JsonObject } from '../model/json-file.ts';
 import {
@@ -9,8 +9,6 @@ import {
   type UniformScheme,
 } from './format.ts';
 import { isCount } from './layer-table.ts';
-
-const GRANULARITIES: readonly Granularity[] = ['tensor', 'channel', 'group'];
 
 /** The `quantization_config` of a model on uniform grids; only differing group sizes are listed. */
 export function uniformConfigToJson(

@@ -14,7 +14,7 @@ import {
   names,
   seeds,
 } from '../compare/flags.ts';
-import { DEFAULT_METHODS, isOffered, METHODS } from '../compare/methods.ts';
+import { DEFAULT_METHODS, METHODS } from '../compare/methods.ts';
 import {
   type CompareRequest,
   type MeasureSettings,
@@ -111,8 +111,6 @@ async function compare(
 ): Promise<void> {
   const { out, concurrency, sampler, guidance, evalSeed, quick = false } = flags;
   const defaults = quick ? DEFAULTS.quick : DEFAULTS.full;
-  const offered = DEFAULT_METHODS.filter((name) => isOffered(methodsOfName(name)));
-  const missing = flags.methods ? [] : DEFAULT_METHODS.filter((name) => !offered.includes(name));
   const measure: MeasureSettings = {
     ...{ sampler, guidance, evalSeed },
     samples: flags.samples ?? defaults.samples,
@@ -123,7 +121,7 @@ async function compare(
   };
   const request: CompareRequest = {
     models: namedModels(models.length > 0 ? models : [fileURLToPath(demoModel.checkpoint)]),
-    methods: flags.methods ?? offered,
+    methods: flags.methods ?? DEFAULT_METHODS,
     bits: flags.bits ?? defaults.bits,
     seeds: flags.seeds ?? defaults.seeds,
     headline: flags.headline ?? defaults.headline,
@@ -139,7 +137,7 @@ async function compare(
     throw outputError(out, error);
   });
   const command = commandText(models, flags);
-  const report: ReportContext = { out, command, measure, quick, concurrency, missing };
+  const report: ReportContext = { out, command, measure, quick, concurrency };
   const common = commonArguments(flags);
   const started = performance.now();
   const task = context.reporter.task('Cells', cells.length);
@@ -193,8 +191,6 @@ class CellsFailedError extends VqError {
     );
   }
 }
-
-const methodsOfName = (name: string) => METHODS.find((method) => method.name === name)!;
 
 /** Models are opened before hours of work, not when it is their turn. */
 async function checkModels({ models }: CompareRequest, config: string | undefined): Promise<void> {

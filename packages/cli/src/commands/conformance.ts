@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { createRegistry } from '../backends.ts';
 
 /** What the backends that come along declare to the conformance kit, by id. */
-const DECLARATIONS: Readonly<Record<string, Declarations>> = {
+export const DECLARATIONS: Readonly<Record<string, Declarations>> = {
   // Graphics hardware may turn denormals into zero, and Mesa's software renderer does.
   gpujs: { flushesDenormals: true },
   // TensorFlow's kernels run with denormals flushed.

@@ -1,5 +1,12 @@
 import { openModel } from '@vq4dit/checkpoint';
-import { ArgumentError, type CalibrationOptions, checkUniformBits, RATES } from '@vq4dit/core';
+import {
+  ArgumentError,
+  type CalibrationOptions,
+  CLIPPINGS,
+  checkUniformBits,
+  GRANULARITIES,
+  RATES,
+} from '@vq4dit/core';
 import { Command, Option } from 'commander';
 import { type CommandContext, withContext } from '../context.ts';
 import { sizeOnDisk } from '../model-size.ts';
@@ -102,18 +109,11 @@ export function quantizeCommand(): Command {
         .default('F16'),
     )
     .addOption(
-      new Option('--granularity <which>', 'uniform grids: what shares one').choices([
-        'tensor',
-        'channel',
-        'group',
-      ]),
+      new Option('--granularity <which>', 'uniform grids: what shares one').choices(GRANULARITIES),
     )
     .option('--group-size <n>', 'uniform grids: neighbouring weights of a group', integer(2))
     .addOption(
-      new Option('--clipping <how>', 'uniform grids: how their range is chosen').choices([
-        'min-max',
-        'mse',
-      ]),
+      new Option('--clipping <how>', 'uniform grids: how their range is chosen').choices(CLIPPINGS),
     )
     .option('--damping <share>', 'gptq, qdit: added to the Hessian (0.01)', number(0))
     .option('--act-order', 'gptq, qdit: columns in the order of importance')
@@ -193,7 +193,6 @@ function rateOf({ method, bits = 2, ...flags }: QuantizeFlags) {
   return { codewords, subvector };
 }
 
-const ALL_GRID_FLAGS = ['granularity', 'groupSize', 'clipping', 'damping', 'actOrder'] as const;
 const CODEBOOK_FLAGS = ['codewords', 'subvector', 'candidates', 'blockInputs'] as const;
 
 /** An option that the method would ignore is a mistake, and the artefact not what was meant. */
@@ -201,7 +200,7 @@ function checkMethodFlags(flags: QuantizeFlags): void {
   const { method } = flags;
   const grid = isGridMethod(method);
   const taken: readonly string[] = grid ? GRID_FLAGS[method] : CODEBOOK_FLAGS;
-  for (const flag of [...ALL_GRID_FLAGS, ...CODEBOOK_FLAGS]) {
+  for (const flag of [...Object.values(GRID_FLAGS).flat(), ...CODEBOOK_FLAGS]) {
     if (flags[flag] === undefined || taken.includes(flag)) continue;
     const name = flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
     throw new ArgumentError(`--${name} has no meaning with --method ${method}; leave it out.`);

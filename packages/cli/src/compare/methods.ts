@@ -1,5 +1,4 @@
 import { RATES, UNIFORM_BITS } from '@vq4dit/core';
-import { quantizeCommand } from '../commands/quantize.ts';
 import { isGridMethod } from '../quantize/grid-options.ts';
 
 /** A way to quantize: what it is called, and what `vq4dit quantize` is told. */
@@ -34,10 +33,9 @@ export const METHODS: readonly Method[] = [
   variant('uniform-tensor', 'uniform, one grid a matrix', 'uniform', '--granularity', 'tensor'),
   variant('uniform-group', 'uniform, groups of 128', 'uniform', '--group-size', '128'),
   variant('uniform-mse', 'uniform, clipped by MSE', 'uniform', '--clipping', 'mse'),
-  {
-    ...variant('gptq-channel', 'GPTQ, one grid a row', 'gptq', '--granularity', 'channel'),
-    calibrated: true,
-  },
+  method('gptq-channel', 'GPTQ, one grid a row', {
+    ...{ method: 'gptq', args: ['--granularity', 'channel'], calibrated: true },
+  }),
   method('vq', 'VQ (k-means)'),
   vq4dit('vq-codebook', 'VQ, codebooks calibrated', '--candidates', '1'),
   vq4dit('paper', "VQ4DiT, the paper's recipe", '--recipe', 'paper'),
@@ -50,22 +48,10 @@ export const METHODS: readonly Method[] = [
 ];
 
 /** Those that are compared where nothing is said. */
-export const DEFAULT_METHODS = [
+export const DEFAULT_METHODS: readonly string[] = [
   ...['uniform', 'gptq', 'qdit', 'repq', 'vq', 'vq-codebook', 'paper', 'published-code'],
   ...['vq4dit', 'best'],
 ];
-
-/**
- * Whether `vq4dit quantize` offers what the method needs; it is asked itself, so that no list here
- * can disagree with it.
- */
-export function isOffered({ method, args }: Method): boolean {
-  const { options } = quantizeCommand();
-  const offers = (flag: string, value: string) =>
-    options.find(({ long }) => long === flag)?.argChoices?.includes(value) ?? false;
-  const recipe = args.indexOf('--recipe');
-  return offers('--method', method) && (recipe < 0 || offers('--recipe', args[recipe + 1]!));
-}
 
 /** The arguments that ask a method for so many bits per weight; undefined where it has no such rate. */
 export function rateArguments({ method }: Method, bits: number): string[] | undefined {

@@ -1,6 +1,6 @@
 import { basename, resolve } from 'node:path';
 import { ArgumentError } from '@vq4dit/core';
-import { isOffered, METHODS, type Method, rateArguments } from './methods.ts';
+import { METHODS, type Method, rateArguments } from './methods.ts';
 
 /** Seeds for all bits, and others for some: `0;2=0,1,2`. */
 export interface SeedPlan {
@@ -65,16 +65,13 @@ export interface CompareRequest {
   readonly calibration: CalibrationFlags;
 }
 
-/** The methods of a list of names. @throws ArgumentError for a name that is unknown or not offered */
+/** The methods of a list of names. @throws ArgumentError for a name that is unknown */
 export function methodsOf(names: readonly string[]): Method[] {
   return names.map((name) => {
     const found = METHODS.find((method) => method.name === name);
     if (!found) {
       const known = METHODS.map((method) => method.name).join(', ');
       throw new ArgumentError(`There is no method "${name}"; the methods are ${known}.`);
-    }
-    if (!isOffered(found)) {
-      throw new ArgumentError(`--methods ${name}: vq4dit quantize does not offer it here.`);
     }
     return found;
   });

@@ -25,8 +25,6 @@ export interface ReportContext {
   readonly measure: MeasureSettings;
   readonly quick: boolean;
   readonly concurrency: number;
-  /** Methods that were asked for by default and are not offered. */
-  readonly missing: readonly string[];
 }
 
 /** Files of a report, in the folder of the comparison. */
@@ -95,7 +93,7 @@ function machineOf(): string {
 
 /** Paragraphs on how the figures were made. */
 function settingsText(context: ReportContext, { failed, left }: Outcome): string[] {
-  const { measure, quick, concurrency, missing } = context;
+  const { measure, quick, concurrency } = context;
   const guidance = measure.guidance === 1 ? 'no guidance' : `guidance ${measure.guidance}`;
   const lines = [
     `Images: ${measure.samples} a cell by ${measure.sampler.toUpperCase()} in ${measure.steps} steps, ${guidance}, all classes in turn, the same noise in every cell (seed ${measure.evalSeed}), which no calibration uses.`,
@@ -111,7 +109,6 @@ function settingsText(context: ReportContext, { failed, left }: Outcome): string
       `${concurrency} cells ran at a time, so their times are not those of a free machine.`,
     );
   }
-  if (missing.length > 0) lines.push(`Not offered here: ${missing.join(', ')}.`);
   if (left > 0) lines.push(`${left} cells are still to be done.`);
   for (const { id, reason } of failed) lines.push(`${id} failed: ${reason}`);
   return lines;

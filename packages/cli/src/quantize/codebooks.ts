@@ -7,27 +7,23 @@ import {
   VectorQuantizer,
   VqWeight,
 } from '@vq4dit/core';
+import { eachLayer } from './each-layer.ts';
 import { InputGrams } from './input-grams.ts';
 import { type LoadedModel, type QuantizeJob, readMatrix, withLoadedModel } from './job.ts';
 import type { LayerPlan } from './layers.ts';
 import type { WorkFolder } from './work-folder.ts';
 
-/** K-means, one layer at a time, so that memory is bounded by the largest layer. */
+/** K-means of each layer. */
 export async function quantizeByCodebooks(
   job: QuantizeJob,
   plans: readonly LayerPlan[],
   work: WorkFolder,
 ): Promise<void> {
-  const { signal } = job;
   let quantizer: VectorQuantizer | undefined;
-  for (const [i, plan] of plans.entries()) {
-    if (!(await work.hasLayer(plan))) {
-      quantizer ??= await createQuantizer(job);
-      const weight = await quantizer.quantize(await readMatrix(job.model, plan), signal);
-      await work.writeLayer(weight);
-    }
-    job.onLayer?.(i + 1, plans.length, plan.name);
-  }
+  await eachLayer(job, plans, work, async (plan) => {
+    quantizer ??= await createQuantizer(job);
+    return quantizer.quantize(await readMatrix(job.model, plan), job.signal);
+  });
 }
 
 /** K-means on the backend where it has one of its own, else on the host: the same bytes. */
@@ -119,12 +115,11 @@ async function refineLayers(
 ): Promise<Map<string, LayerStart>> {
   const { model, signal } = job;
   const { candidates, refinements, statisticsTrajectories } = job.settings.calibration;
-  const left: LayerPlan[] = [];
-  for (const plan of plans) if (!(await work.hasLayer(plan, 'refined'))) left.push(plan);
+  const left = await work.missing(plans, 'refined');
   const grams = new InputGrams(job, loaded, left, { trajectories: statisticsTrajectories });
   const layers = new Map<string, LayerStart>();
   for (const [i, plan] of plans.entries()) {
-    if (!(await work.hasLayer(plan, 'refined'))) {
+    if (left.includes(plan)) {
       const refined = await refineByOutputError(loaded.ops, {
         weight: await readMatrix(model, plan),
         quantized: await readCodebook(work, plan),

@@ -1,5 +1,6 @@
 import { GptqQuantizer } from '@vq4dit/core';
-import { eachLayer, gridOptions, missingLayers } from './grid-layers.ts';
+import { eachLayer } from './each-layer.ts';
+import { gridOptions } from './grid-options.ts';
 import { InputGrams } from './input-grams.ts';
 import { type QuantizeJob, readMatrix, withLoadedModel } from './job.ts';
 import type { LayerPlan } from './layers.ts';
@@ -11,7 +12,7 @@ export async function quantizeByGptq(
   plans: readonly LayerPlan[],
   work: WorkFolder,
 ): Promise<void> {
-  const left = await missingLayers(plans, work);
+  const left = await work.missing(plans);
   if (left.length === 0) return;
   await withLoadedModel(job, plans, async (loaded) => {
     const grams = new InputGrams(job, loaded, left);

@@ -8,18 +8,18 @@ export interface GridSettings extends Omit<UniformOptions, 'bits'> {
   readonly actOrder?: boolean;
 }
 
+/** Neighbouring weights of a group where nothing is said. */
+const GROUP_SIZE = 128;
+
 /** Methods that round to uniform grids, and what they do where nothing is said. */
 export const GRID_DEFAULTS = {
   uniform: { granularity: 'channel', clipping: 'min-max' },
-  gptq: { granularity: 'group', groupSize: 128, clipping: 'min-max', damping: 0.01 },
-  qdit: { granularity: 'group', groupSize: 128, clipping: 'min-max', damping: 0.01 },
+  gptq: { granularity: 'group', groupSize: GROUP_SIZE, clipping: 'min-max', damping: 0.01 },
+  qdit: { granularity: 'group', groupSize: GROUP_SIZE, clipping: 'min-max', damping: 0.01 },
   repq: { granularity: 'channel', clipping: 'mse' },
 } as const satisfies Record<string, GridSettings>;
 /** One of them. */
 export type GridMethod = keyof typeof GRID_DEFAULTS;
-/** Group size of a method that has none of its own, where groups are asked for. */
-export const DEFAULT_GROUP_SIZE = 128;
-
 /** Options of the command line that say how grids are made, as far as they were given. */
 export interface GridFlags {
   granularity?: GridSettings['granularity'];
@@ -49,7 +49,7 @@ export function gridSettings(method: GridMethod, flags: GridFlags): GridSettings
   const defaults: GridSettings = GRID_DEFAULTS[method];
   const granularity =
     flags.granularity ?? (flags.groupSize === undefined ? defaults.granularity : 'group');
-  const groupSize = flags.groupSize ?? defaults.groupSize ?? DEFAULT_GROUP_SIZE;
+  const groupSize = flags.groupSize ?? defaults.groupSize ?? GROUP_SIZE;
   const damping = flags.damping ?? defaults.damping;
   return {
     granularity,
@@ -58,4 +58,13 @@ export function gridSettings(method: GridMethod, flags: GridFlags): GridSettings
     ...(damping !== undefined && { damping }),
     ...(flags.actOrder && { actOrder: true }),
   };
+}
+
+/** Options of a quantizer; a group size takes the place of that of the settings. */
+export function gridOptions(
+  { bits, grid }: { readonly bits: number; readonly grid?: GridSettings },
+  groupSize?: number,
+): GridSettings & UniformOptions {
+  const options = { bits, ...(grid as GridSettings) };
+  return groupSize === undefined ? options : { ...options, groupSize };
 }

@@ -1,6 +1,7 @@
 import { UniformQuantizer } from '@vq4dit/core';
+import { eachLayer } from './each-layer.ts';
 import { quantizeByGptq } from './gptq.ts';
-import { eachLayer, gridOptions } from './grid-layers.ts';
+import { gridOptions } from './grid-options.ts';
 import { type QuantizeJob, readMatrix } from './job.ts';
 import type { LayerPlan } from './layers.ts';
 import { quantizeByQDit } from './qdit.ts';

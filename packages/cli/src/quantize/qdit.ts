@@ -6,7 +6,8 @@ import {
   UniformQuantizer,
   uniformLayerSize,
 } from '@vq4dit/core';
-import { eachLayer, gridOptions, missingLayers } from './grid-layers.ts';
+import { eachLayer } from './each-layer.ts';
+import { gridOptions } from './grid-options.ts';
 import { InputGrams } from './input-grams.ts';
 import { type QuantizeJob, readMatrix, withLoadedModel } from './job.ts';
 import type { LayerPlan } from './layers.ts';
@@ -21,7 +22,7 @@ export async function quantizeByQDit(
   plans: readonly LayerPlan[],
   work: WorkFolder,
 ): Promise<void> {
-  if ((await missingLayers(plans, work)).length === 0) return;
+  if ((await work.missing(plans)).length === 0) return;
   await withLoadedModel(job, plans, async (loaded) => {
     const grams = new InputGrams(job, loaded, plans);
     let sizes = await work.readGroupSizes();

@@ -1,12 +1,7 @@
-import {
-  ArgumentError,
-  type ChannelRanges,
-  collectRanges,
-  UniformQuantizer,
-  type WeightMatrix,
-} from '@vq4dit/core';
-import { normalizedLayers, reparametrizeBlock } from '@vq4dit/dit';
-import { gridOptions } from './grid-layers.ts';
+import { ArgumentError, type ChannelRanges, collectRanges, UniformQuantizer } from '@vq4dit/core';
+import { BLOCK_LINEARS, blockLayer, normalizedLayers, reparametrizeBlock } from '@vq4dit/dit';
+import { eachLayer } from './each-layer.ts';
+import { gridOptions } from './grid-options.ts';
 import { type QuantizeJob, readMatrix, withLoadedModel } from './job.ts';
 import type { LayerPlan } from './layers.ts';
 import type { WorkFolder } from './work-folder.ts';
@@ -24,22 +19,18 @@ export async function quantizeByRepq(
   const ranges = (await work.readRanges()) ?? (await normalizedRanges(job, plans, work));
   const quantizer = new UniformQuantizer(gridOptions(settings));
   const biases = new Map<string, Float32Array>();
-  let done = 0;
   for (let block = 0; block < model.config.depth; block++) {
     const names = new Set(normalizedLayers(block).layers);
     const own = new Map([...ranges].filter(([name]) => names.has(name)));
     const changed = await reparametrizeBlock(model.config, block, model, own);
     for (const [name, { bias }] of changed) biases.set(`${name}.bias`, bias);
-    for (const plan of plans.filter(({ name }) => name.startsWith(`blocks.${block}.`))) {
-      if (!(await work.hasLayer(plan))) {
-        const found = changed.get(plan.name)?.weight;
-        const matrix: WeightMatrix = found
-          ? { ...plan, data: found.data }
-          : await readMatrix(model, plan);
-        await work.writeLayer(await quantizer.quantize(matrix, signal));
-      }
-      job.onLayer?.(++done, plans.length, plan.name);
-    }
+    const inBlock = new Set(BLOCK_LINEARS.map((linear) => blockLayer(block, linear)));
+    const quantize = async (plan: LayerPlan) => {
+      const data = changed.get(plan.name)?.weight.data;
+      return quantizer.quantize(data ? { ...plan, data } : await readMatrix(model, plan), signal);
+    };
+    const here = plans.filter(({ name }) => inBlock.has(name));
+    await eachLayer(job, here, work, quantize, plans);
   }
   return biases;
 }

@@ -89,6 +89,13 @@ export class WorkFolder {
     return this.has(layerFile(name, stage));
   }
 
+  /** The layers that no earlier run has finished. */
+  async missing(plans: readonly LayerPlan[], stage?: LayerStage): Promise<LayerPlan[]> {
+    const found: LayerPlan[] = [];
+    for (const plan of plans) if (!(await this.hasLayer(plan, stage))) found.push(plan);
+    return found;
+  }
+
   /** A layer that was finished before, or undefined. */
   async readLayer(
     plan: LayerPlan,

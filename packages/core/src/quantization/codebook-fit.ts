@@ -50,16 +50,19 @@ export async function fitCodebooks(
   }
   const damped = dampedGram(gram, columns, damping);
   const codebook = Float32Array.from(quantized.codebook);
-  for (let group = 0; group < groups; group++) {
-    const part = { from: group * count, to: (group + 1) * count };
-    const own = codebook.subarray(group * k * d, (group + 1) * k * d);
-    await fitGroup(ops, {
-      ...{ columns, d, k, gram: damped, codebook: own, iterations },
-      weights: data.subarray(part.from * d, part.to * d),
-      codes: codes.subarray(part.from, part.to),
-      ...(signal && { signal }),
-    });
-  }
+  await ops.scope(async (s) => {
+    const h = s.tensor(Float32Array.from(damped), [columns, columns]);
+    for (let group = 0; group < groups; group++) {
+      const part = { from: group * count, to: (group + 1) * count };
+      const own = codebook.subarray(group * k * d, (group + 1) * k * d);
+      await fitGroup(s, h, {
+        ...{ columns, d, k, gram: damped, codebook: own, iterations },
+        weights: data.subarray(part.from * d, part.to * d),
+        codes: codes.subarray(part.from, part.to),
+        ...(signal && { signal }),
+      });
+    }
+  });
   return new VqWeight({ ...quantized, codebook });
 }
 
@@ -76,15 +79,15 @@ interface Group {
   readonly signal?: AbortSignal;
 }
 
-function fitGroup(ops: TensorOps, group: Group): Promise<void> {
+/** @param h the Gram matrix on the device */
+function fitGroup(ops: TensorOps, h: Tensor, group: Group): Promise<void> {
   const { columns, d, k, codebook, weights, codes } = group;
   return ops.scope(async (s) => {
-    const gram = s.tensor(Float32Array.from(group.gram), [columns, columns]);
     const assigned = s.indices(Int32Array.from(codes), [codes.length]);
     const rows = weights.length / columns;
     /** S^T (E H) of E [rows, columns] -> [k, d] */
     const gather = (o: TensorOps, error: Tensor) => {
-      const moved = o.reshape(o.matmul(error, gram), [codes.length, d]);
+      const moved = o.reshape(o.matmul(error, h), [codes.length, d]);
       return o.scatterAddRows(moved, assigned, k);
     };
     const spread = (o: TensorOps, codewords: Tensor) =>

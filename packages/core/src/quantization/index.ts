@@ -45,8 +45,19 @@ export {
   uniformLayerSize,
 } from './size.ts';
 export { flatSubvectors, type SubvectorSource } from './subvectors.ts';
-export { type Granularity, type UniformOptions, UniformQuantizer } from './uniform.ts';
-export { type Clipping, fitGrid, roundToGrid, type UniformGrid } from './uniform-grid.ts';
+export {
+  GRANULARITIES,
+  type Granularity,
+  type UniformOptions,
+  UniformQuantizer,
+} from './uniform.ts';
+export {
+  CLIPPINGS,
+  type Clipping,
+  fitGrid,
+  roundToGrid,
+  type UniformGrid,
+} from './uniform-grid.ts';
 export {
   checkUniformBits,
   UNIFORM_BITS,

@@ -34,8 +34,10 @@ export async function refineByOutputError(
   ops: TensorOps,
   options: RefineOptions,
 ): Promise<VqWeight> {
-  const { weight, gram, damping = 0.01, signal } = options;
-  const shared = { weight, gram, damping, ...(signal && { signal }) };
+  const { weight, damping = 0.01, signal } = options;
+  // Damped once, so that no step has to do it again.
+  const gram = dampedGram(options.gram, weight.columns, damping);
+  const shared = { weight, gram, damping: 0, ...(signal && { signal }) };
   let { quantized } = options;
   for (let round = 0; round < options.rounds; round++) {
     const { candidates, choice } = await candidatesWithPresent(
@@ -45,12 +47,7 @@ export async function refineByOutputError(
       options.candidates,
     );
     const n = candidates.length / choice.length;
-    const slope = await errorTimesGram(
-      ops,
-      weight,
-      quantized,
-      dampedGram(gram, weight.columns, damping),
-    );
+    const slope = await errorTimesGram(ops, weight, quantized, gram);
     const chosen = await assignByOutputError({
       ...shared,
       quantized,

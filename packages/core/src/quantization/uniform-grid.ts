@@ -1,9 +1,11 @@
+/** All there are. */
+export const CLIPPINGS = ['min-max', 'mse'] as const;
 /**
  * How the range of a grid is chosen: from the least to the greatest weight; or the same range made
  * narrower by the factor that gives the least squared error, where a few outliers are clipped so
  * that all others lie on a finer grid.
  */
-export type Clipping = 'min-max' | 'mse';
+export type Clipping = (typeof CLIPPINGS)[number];
 
 /** A uniform grid: code q stands for scale * (q - zero). */
 export interface UniformGrid {

@@ -4,8 +4,10 @@ import type { WeightMatrix, WeightQuantizer } from './quantized-weight.ts';
 import { type Clipping, fitGrid, roundToGrid, type UniformGrid } from './uniform-grid.ts';
 import { checkUniformBits, UniformWeight } from './uniform-weight.ts';
 
+/** All there are. */
+export const GRANULARITIES = ['tensor', 'channel', 'group'] as const;
 /** What shares a grid: a whole matrix, one output row, or a run of inputs within a row. */
-export type Granularity = 'tensor' | 'channel' | 'group';
+export type Granularity = (typeof GRANULARITIES)[number];
 
 /** Options of {@link UniformQuantizer}. */
 export interface UniformOptions {
