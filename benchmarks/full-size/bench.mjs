@@ -6,7 +6,7 @@
  *   npm run build && node benchmarks/full-size/bench.mjs [--presets DiT-S/2,DiT-XL/2] [--folder dir]
  *
  * DiT-XL/2 needs 2.7 GB of disk for the checkpoint. A run that is stopped goes on where it was; then
- * its figures are those of the last part and the row says so. Results: benchmarks/results/full-size.json.
+ * its figures are those of the last part and the row says so. Results: benchmarks/results/full-size-node<major>.json.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
@@ -16,7 +16,8 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const results = join(root, 'benchmarks/results/full-size.json');
+const major = process.versions.node.split('.')[0];
+const results = join(root, `benchmarks/results/full-size-node${major}.json`);
 const { values } = parseArgs({
   options: {
     presets: { type: 'string', default: 'DiT-S/2,DiT-B/2' },
