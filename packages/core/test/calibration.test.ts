@@ -124,7 +124,7 @@ async function toy(options: CalibrationOptions) {
       { weight, bias, choice: new Int32Array(weight.codes.length) },
     ]),
   );
-  return { ops, run, errorOf, uncalibrated, grams, source, stack };
+  return { ops, run, errorOf, uncalibrated, grams, source, stack, layers };
 }
 
 const RECIPE: CalibrationOptions = {
@@ -164,6 +164,15 @@ describe('calibration', () => {
     ],
     ['three candidates', { ...RECIPE, candidates: 3, ratioStart: 'inverse-distance' }],
     ['default', { ...DEFAULT_RECIPE, learningRates: RECIPE.learningRates }],
+    ['warm-up', { ...RECIPE, warmup: 0.3 }],
+    [
+      'rates in units of the layer error',
+      {
+        ...RECIPE,
+        codebookRateUnit: 'layer-error',
+        learningRates: { ...RECIPE.learningRates, codebook: 0.04, softCodebook: 0.04 },
+      },
+    ],
     ['frozen biases', { ...RECIPE, learningRates: { ...RECIPE.learningRates, bias: 0 } }],
   ] as [string, CalibrationOptions][]) {
     it(`${name}: ends with hard assignments among the candidates and frees everything`, async () => {
@@ -250,6 +259,39 @@ describe('calibration', () => {
     expect(ranges.get(layerName(1))).toEqual({ low, high });
     const grams = await collectGrams(ops, { stack, source, trajectories: 1, layers });
     expect([...grams.keys()]).toEqual([layerName(1)]);
+  });
+
+  it('moves codewords by the rate in the unit that was chosen, and by nothing at the start of a warm-up', async () => {
+    const hard = { ...RECIPE, candidates: 1 };
+    const onlyStep = async (options: Partial<CalibrationOptions>) => {
+      // A rate that no other step has had: the first trajectory's first step, alone.
+      const { ops, stack, source, layers } = await toy({ ...hard, ...options });
+      const single = {
+        stepsPerTrajectory: 1,
+        async *trajectory(o: TensorOps) {
+          for await (const step of source.trajectory(o, 0)) {
+            yield step;
+            return;
+          }
+        },
+      };
+      const job = { stack, source: single, layers, trajectories: 1 };
+      const results = await calibrate(ops, { ...job, options: { ...hard, ...options } });
+      return [...layers].map(([name, { weight, error }]) => {
+        const moved = results
+          .get(name)!
+          .weight.codebook.map((value, i) => Math.abs(value - weight.codebook[i]!));
+        return { moved: Math.max(...moved), error };
+      });
+    };
+    const { codebook: rate } = hard.learningRates;
+    // |g| / sqrt(0.1 g^2): the first step of RMSprop is sqrt(10) rates long.
+    const first = rate / Math.sqrt(1 - hard.rmspropDecay);
+    for (const { moved } of await onlyStep({})) expect(moved / first).toBeCloseTo(1, 4);
+    for (const { moved, error } of await onlyStep({ codebookRateUnit: 'layer-error' })) {
+      expect(moved / (first * error)).toBeCloseTo(1, 4);
+    }
+    for (const { moved } of await onlyStep({ warmup: 0.5 })) expect(moved).toBe(0);
   });
 
   it('leaves biases alone at rate 0', async () => {

@@ -6,6 +6,7 @@ import {
   startLayer,
   VectorQuantizer,
   VqWeight,
+  weightError,
 } from '@vq4dit/core';
 import { eachLayer } from './each-layer.ts';
 import { InputGrams } from './input-grams.ts';
@@ -119,9 +120,10 @@ async function refineLayers(
   const grams = new InputGrams(job, loaded, left, { trajectories: statisticsTrajectories });
   const layers = new Map<string, LayerStart>();
   for (const [i, plan] of plans.entries()) {
+    const matrix = await readMatrix(model, plan);
     if (left.includes(plan)) {
       const refined = await refineByOutputError(loaded.ops, {
-        weight: await readMatrix(model, plan),
+        weight: matrix,
         quantized: await readCodebook(work, plan),
         gram: await grams.of(plan),
         ...{ candidates, rounds: refinements },
@@ -133,7 +135,8 @@ async function refineLayers(
     const bias = await model.readFloat32(`${plan.name}.bias`);
     const logits = new Float32Array(weight.codes.length);
     const own = Int32Array.from(weight.codes);
-    layers.set(plan.name, { weight, candidates: own, logits, bias });
+    const error = weightError(matrix, weight);
+    layers.set(plan.name, { weight, candidates: own, logits, bias, error });
     job.onRefinement?.(i + 1, plans.length, plan.name);
   }
   return layers;

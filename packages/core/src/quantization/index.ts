@@ -25,6 +25,7 @@ export {
   type VqWeightParts,
   type WeightMatrix,
   type WeightQuantizer,
+  weightError,
 } from './quantized-weight.ts';
 export { initialLogits, type RatioStart, ratiosOf } from './ratios.ts';
 export { candidatesWithPresent, type RefineOptions, refineByOutputError } from './refine.ts';

@@ -22,6 +22,14 @@ export interface QuantizedWeight {
   reconstruct(): Float32Array;
 }
 
+/** Root mean square of W - W^ over the elements of a matrix. */
+export function weightError({ data }: WeightMatrix, quantized: QuantizedWeight): number {
+  const approximation = quantized.reconstruct();
+  let sum = 0;
+  for (let i = 0; i < data.length; i++) sum += (data[i]! - approximation[i]!) ** 2;
+  return Math.sqrt(sum / data.length);
+}
+
 /** One way to quantize a weight matrix on its own. */
 export interface WeightQuantizer<Q extends QuantizedWeight = QuantizedWeight> {
   /** Name of the method, as the command line spells it. */

@@ -188,13 +188,14 @@ class CalibrationRun {
 
 /** What the rates of codebooks and biases are multiplied with. */
 function rateFactor(
-  { learningRateSchedule, hardenDeadline }: CalibrationOptions,
+  { learningRateSchedule, hardenDeadline, warmup }: CalibrationOptions,
   progress: number,
 ): number {
-  if (learningRateSchedule === 'constant') return 1;
+  const rise = progress < warmup ? progress / warmup : 1;
+  if (learningRateSchedule === 'constant') return rise;
   const start = learningRateSchedule === 'cosine' ? 0 : hardenDeadline;
-  if (progress <= start) return 1;
-  return (1 + Math.cos((Math.PI * (progress - start)) / (1 - start))) / 2;
+  if (progress <= start) return rise;
+  return (rise * (1 + Math.cos((Math.PI * (progress - start)) / (1 - start)))) / 2;
 }
 
 /** lambda_r at this point of the run. */

@@ -16,6 +16,8 @@ export interface LayerStart {
   /** [N, n] logits of the ratios. */
   readonly logits: Float32Array;
   readonly bias: Float32Array;
+  /** Root mean square of W - W^, the floating-point matrix less its quantization; see `codebookRateUnit`. */
+  readonly error: number;
 }
 
 /** All that a layer needs to go on later exactly as if it had not been stopped. */
@@ -128,7 +130,8 @@ export class CalibratedLayer implements Disposable {
       decay: options.rmspropDecay,
       epsilon: options.rmspropEpsilon,
     });
-    const codebookRate = this.hard ? rates.codebook : rates.softCodebook;
+    const unit = options.codebookRateUnit === 'layer-error' ? this.start.error : 1;
+    const codebookRate = unit * (this.hard ? rates.codebook : rates.softCodebook);
     if (codebookRate > 0) this.codebook.step(ops, grads.codebook, step(codebookRate));
     if (rates.bias > 0) this.bias.step(ops, grads.bias, step(rates.bias));
     if (!this.logits || !grads.logits) return;

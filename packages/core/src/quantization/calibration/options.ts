@@ -57,6 +57,17 @@ export interface CalibrationOptions {
     readonly bias: number;
   };
   /**
+   * What rates of codebooks are measured in: `weight`, the unit of the weights themselves; or
+   * `layer-error`, the root mean square of W - W^ in the layer before the calibration, so that codewords
+   * of a finer quantization take smaller steps.
+   */
+  readonly codebookRateUnit: 'weight' | 'layer-error';
+  /**
+   * Share of all steps in which the rates of codebooks and biases rise from 0, 0 to 1. RMSprop's first
+   * steps are 1 / sqrt(1 - decay) times as long as the rate says, and undo part of a good start.
+   */
+  readonly warmup: number;
+  /**
    * How the rates of codebooks and biases fall over the run: not at all; by half a cosine to 0; or
    * not before the hardening deadline and then by half a cosine.
    */
@@ -80,6 +91,8 @@ export const PAPER_RECIPE: CalibrationOptions = {
   hardenBelow: 0.01,
   hardenDeadline: 0.6,
   learningRates: { codebook: 3e-4, softCodebook: 3e-4, ratio: 5e-2, bias: 3e-4 },
+  codebookRateUnit: 'weight',
+  warmup: 0,
   learningRateSchedule: 'cosine',
   rmspropDecay: 0.9,
   rmspropEpsilon: 1e-8,
@@ -120,7 +133,7 @@ export const BEST_RECIPE: CalibrationOptions = { ...DEFAULT_RECIPE, refinements:
 
 /** @throws ArgumentError for a number outside its range. */
 export function checkCalibrationOptions(options: CalibrationOptions): void {
-  const { candidates, hardenDeadline, hardenBelow, rmspropDecay, learningRates } = options;
+  const { candidates, learningRates } = options;
   if (!Number.isInteger(candidates) || candidates < 1 || candidates > 4) {
     throw new ArgumentError(`The number of candidates must be 1 to 4, not ${candidates}.`);
   }
@@ -133,7 +146,8 @@ export function checkCalibrationOptions(options: CalibrationOptions): void {
       `statisticsTrajectories must be a positive integer, not ${statisticsTrajectories}.`,
     );
   }
-  const shares = { hardenDeadline, hardenBelow, rmspropDecay };
+  const { hardenDeadline, hardenBelow, rmspropDecay, warmup } = options;
+  const shares = { hardenDeadline, hardenBelow, rmspropDecay, warmup };
   for (const [name, value] of Object.entries(shares)) {
     if (!(value >= 0 && value <= 1)) {
       throw new ArgumentError(`${name} must be between 0 and 1, not ${value}.`);

@@ -1,7 +1,7 @@
 import { ArgumentError } from '../../errors.ts';
 import { candidateSets } from '../candidates.ts';
 import { assignByOutputError } from '../output-error.ts';
-import type { VqWeight, WeightMatrix } from '../quantized-weight.ts';
+import { type VqWeight, type WeightMatrix, weightError } from '../quantized-weight.ts';
 import { initialLogits } from '../ratios.ts';
 import type { LayerStart } from './layer.ts';
 import type { CalibrationOptions } from './options.ts';
@@ -59,5 +59,5 @@ export async function startLayer(
     });
     for (let i = 0; i < choice.length; i++) logits[i * n + choice[i]!] = CHOSEN;
   }
-  return { weight: quantized, candidates, logits, bias };
+  return { weight: quantized, candidates, logits, bias, error: weightError(weight, quantized) };
 }
