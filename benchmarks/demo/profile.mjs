@@ -1,25 +1,33 @@
 #!/usr/bin/env node
 /**
- * Where the time of a calibration step on the demo model goes, kernel by kernel. The WebAssembly
- * backend computes synchronously, so the time in a kernel's call is the kernel's time.
+ * Where the time of a calibration step and of a sampling step on the demo model goes, kernel by kernel.
+ * The WebAssembly backend computes synchronously, so the time in a kernel's call is the kernel's time.
  *
  *   npm run build && node benchmarks/demo/profile.mjs
  */
 import { writeFileSync } from 'node:fs';
-import { cpus, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { createTfjsWasmBackend } from '@vq4dit/backend-tfjs';
+import { createWasmBackend } from '@vq4dit/backend-wasm';
 import { openModel } from '@vq4dit/checkpoint';
 import {
   calibrate,
   collectGrams,
   DEFAULT_RECIPE,
+  RandomStream,
   startLayer,
   TensorOps,
   VectorQuantizer,
 } from '@vq4dit/core';
 import { demoModel } from '@vq4dit/demo-model';
-import { BLOCK_LINEARS, blockLayer, DiTWeights, ditBlockStack, zeroDataSource } from '@vq4dit/dit';
+import {
+  BLOCK_LINEARS,
+  blockLayer,
+  DiTWeights,
+  ditBlockStack,
+  ditForward,
+  zeroDataSource,
+} from '@vq4dit/dit';
+import { machine } from '../machine.mjs';
 
 const STEPS = 20;
 const phases = {};
@@ -47,7 +55,7 @@ async function phase(name, fn) {
   return result;
 }
 
-const backend = await createTfjsWasmBackend();
+const backend = await createWasmBackend();
 const ops = new TensorOps({
   ...backend,
   kernels: wrap(backend.kernels),
@@ -68,7 +76,9 @@ const names = Array.from({ length: model.config.depth }, (_, block) =>
   BLOCK_LINEARS.map((layer) => blockLayer(block, layer)),
 ).flat();
 
-const quantizer = new VectorQuantizer({ codewords: 256, subvector: 4, seed: 0 });
+const quantizer = new VectorQuantizer({
+  ...{ codewords: 256, subvector: 4, seed: 0, accelerator: backend.kmeans },
+});
 const quantized = await phase('k-means', async () => {
   const list = [];
   for (const name of names) {
@@ -91,35 +101,46 @@ const layers = await phase('candidates and assignments', async () => {
   }
   return starts;
 });
-kernels.clear();
-await phase(`calibration, ${STEPS} steps`, () =>
+/** Seconds of a step, kernel by kernel, of `STEPS` steps. */
+async function profile(name, run) {
+  await run(); // Warms up.
+  kernels.clear();
+  await phase(name, run);
+  const total = phases[name];
+  const shares = [...kernels].map(([kernel, ms]) => [kernel, ms / 1000 / STEPS]);
+  const rest = total / STEPS - shares.reduce((sum, [, seconds]) => sum + seconds, 0);
+  shares.push(['outside kernels', rest]);
+  shares.sort((a, b) => b[1] - a[1]);
+  console.log(`${name}: ${((1000 * total) / STEPS).toFixed(1)} ms a step`);
+  console.table(
+    shares.map(([kernel, seconds]) => ({
+      kernel,
+      'ms per step': (1000 * seconds).toFixed(2),
+      share: `${((100 * STEPS * seconds) / total).toFixed(1)} %`,
+    })),
+  );
+  return { secondsPerStep: total / STEPS, kernelSecondsPerStep: Object.fromEntries(shares) };
+}
+
+const calibration = await profile(`calibration, ${STEPS} steps`, () =>
   calibrate(ops, { stack, source, layers, trajectories: 1, options: DEFAULT_RECIPE }),
 );
-
-const total = phases[`calibration, ${STEPS} steps`];
-const inKernels = [...kernels].sort((a, b) => b[1] - a[1]);
-const rest = total - inKernels.reduce((sum, [, ms]) => sum + ms / 1000, 0);
-const shares = [...inKernels.map(([name, ms]) => [name, ms / 1000]), ['outside kernels', rest]];
-console.table(
-  Object.entries(phases).map(([name, seconds]) => ({ phase: name, seconds: seconds.toFixed(2) })),
+const images = 64;
+const noise = new RandomStream(0).fillNormal(
+  new Float32Array(images * model.config.inputSize ** 2),
 );
-console.table(
-  shares
-    .filter(([, seconds]) => seconds / total > 0.005)
-    .map(([kernel, seconds]) => ({
-      kernel,
-      'ms per step': ((1000 * seconds) / STEPS).toFixed(1),
-      share: `${((100 * seconds) / total).toFixed(1)} %`,
-    })),
-);
-const report = {
-  machine: { cpu: cpus()[0].model, cores: cpus().length, node: process.version },
-  loadAverage: loadavg()[0],
-  phases,
-  secondsPerStep: total / STEPS,
-  kernelSecondsPerStep: Object.fromEntries(shares.map(([name, s]) => [name, s / STEPS])),
-};
+const sampling = await profile(`sampling, ${STEPS} steps of ${images} images`, async () => {
+  for (let i = 0; i < STEPS; i++) {
+    await ops.scope(async (s) => {
+      const x = s.tensor(noise, [images, 1, model.config.inputSize, model.config.inputSize]);
+      const labels = Array.from({ length: images }, (_, j) => j % 10);
+      return s.read(ditForward(s, weights, x, Array(images).fill(500), labels));
+    });
+  }
+});
+const report = { machine: machine(), phases, calibration, sampling };
 writeFileSync(
   fileURLToPath(new URL('../results/demo-profile.json', import.meta.url)),
   `${JSON.stringify(report, null, 2)}\n`,
 );
+await backend.close();

@@ -1,5 +1,12 @@
 import { RECIPES } from '@vq4dit/cli';
-import { nearestCodewords, refineByOutputError, startLayer, VqWeight } from '@vq4dit/core';
+import {
+  collectGrams,
+  nearestCodewords,
+  refineByOutputError,
+  startLayer,
+  VqWeight,
+} from '@vq4dit/core';
+import { hardStart } from './lab.mjs';
 
 const { candidates: CANDIDATES, refinements: ROUNDS } = RECIPES.best;
 
@@ -64,7 +71,50 @@ function weighKMeans(matrix, kmeans, gram) {
   return new VqWeight({ ...kmeans, codebook, codes });
 }
 
+/** Statistics of inputs over one half of every trajectory's steps, the other half counted `share` as much. */
+function gramsOfHalf(which, share) {
+  return async (lab) => {
+    const half = (late) => {
+      const count = lab.source.stepsPerTrajectory / 2;
+      const from = late ? count : 0;
+      return {
+        stepsPerTrajectory: count,
+        async *trajectory(ops, index) {
+          let i = 0;
+          for await (const step of lab.source.trajectory(ops, index)) {
+            if (i >= from && i < from + count) yield step;
+            i++;
+          }
+        },
+      };
+    };
+    const job = { stack: lab.stack, trajectories: RECIPES.best.statisticsTrajectories };
+    const heavy = await collectGrams(lab.ops, { ...job, source: half(which === 'late') });
+    const light = await collectGrams(lab.ops, { ...job, source: half(which !== 'late') });
+    return new Map(
+      [...heavy].map(([name, gram]) => [
+        name,
+        gram.map((value, i) => (value + share * light.get(name)[i]) / (1 + share)),
+      ]),
+    );
+  };
+}
+
+/** New assignments in the middle of the training: chosen, with codebooks fitted, from the trained ones. */
+const chooseAgain = async (lab, calibrated) => {
+  const trained = {
+    ...lab,
+    kmeans: new Map([...calibrated].map(([name, { weight }]) => [name, weight])),
+  };
+  const chosen = await eachLayer(trained, refine({ rounds: 1 }));
+  return hardStart(lab, chosen, new Map([...calibrated].map(([name, { bias }]) => [name, bias])));
+};
+
 const { learningRates } = RECIPES.default;
+const byError = (codebook) => ({
+  codebookRateUnit: 'layer-error',
+  learningRates: { ...learningRates, codebook, softCodebook: codebook },
+});
 const rate = (codebook) => ({
   learningRates: { ...learningRates, codebook, softCodebook: codebook, bias: codebook },
 });
@@ -115,5 +165,35 @@ export const IDEAS = [
     name: 'four rounds, blocks fed by the original in training',
     start: (lab) => eachLayer(lab, refine()),
     options: { blockInputs: 'floating-point' },
+  },
+  ...[0.05, 0.2].map((warmup) => ({
+    name: `four rounds, rates warmed up over ${100 * warmup} % of the steps`,
+    start: (lab) => eachLayer(lab, refine()),
+    options: { warmup },
+  })),
+  ...[0.01, 0.02, 0.04, 0.08].map((codebook) => ({
+    name: `four rounds, codebook rate ${codebook} of the layer's error`,
+    start: (lab) => eachLayer(lab, refine()),
+    options: byError(codebook),
+  })),
+  {
+    name: "four rounds, codebook rate 0.04 of the layer's error, warmed up over 5 %",
+    start: (lab) => eachLayer(lab, refine()),
+    options: { ...byError(0.04), warmup: 0.05 },
+  },
+  {
+    name: 'four rounds, steps near the image count four times in the statistics',
+    start: async (lab) =>
+      eachLayer({ ...lab, grams: await gramsOfHalf('late', 0.25)(lab) }, refine()),
+  },
+  {
+    name: 'four rounds, steps near the noise count four times in the statistics',
+    start: async (lab) =>
+      eachLayer({ ...lab, grams: await gramsOfHalf('early', 0.25)(lab) }, refine()),
+  },
+  {
+    name: 'four rounds, assignments chosen again in the middle of the training',
+    start: (lab) => eachLayer(lab, refine()),
+    again: chooseAgain,
   },
 ];

@@ -6,30 +6,35 @@ import {
   calibrate,
   collectGrams,
   layerOutputError,
+  RATES,
   replaceWeights,
   TensorOps,
   VectorQuantizer,
+  weightError,
 } from '@vq4dit/core';
 import { demoModel } from '@vq4dit/demo-model';
 import { DiTWeights, ditBlockStack, zeroDataSource } from '@vq4dit/dit';
 import { trajectoryError } from '@vq4dit/evaluation';
 import { machine } from '../machine.mjs';
 
-/** The demo model and what experiments share: matrices, k-means at 2 bits, statistics of inputs. */
-export async function openLab({ seed = 0, statistics = RECIPES.best.statisticsTrajectories } = {}) {
+/** The demo model and what experiments share: matrices, k-means, statistics of inputs. */
+export async function openLab({
+  seed = 0,
+  bits = 2,
+  statistics = RECIPES.best.statisticsTrajectories,
+} = {}) {
+  const settings = { ...DEFAULT_SETTINGS, ...RATES[bits], seed };
   const backend = await createRegistry().init('wasm');
   const ops = new TensorOps(backend);
   const model = await openModel(fileURLToPath(demoModel.checkpoint));
   const weights = await DiTWeights.load(ops, model.config, model);
   const stack = ditBlockStack(weights);
   // As `vq4dit quantize` walks them where nothing is said.
-  const source = zeroDataSource(weights, { ...DEFAULT_SETTINGS.budget, seed });
-  const quantizer = new VectorQuantizer({
-    ...{ ...DEFAULT_SETTINGS, seed, accelerator: backend.kmeans },
-  });
+  const source = zeroDataSource(weights, { ...settings.budget, seed });
+  const quantizer = new VectorQuantizer({ ...settings, accelerator: backend.kmeans });
   const matrices = [];
   const kmeans = new Map();
-  for (const plan of planLayers(model.config, DEFAULT_SETTINGS)) {
+  for (const plan of planLayers(model.config, settings)) {
     const data = await model.readFloat32(`${plan.name}.weight`);
     const bias = await model.readFloat32(`${plan.name}.bias`);
     const matrix = { ...plan, data, bias };
@@ -46,21 +51,25 @@ export function relativeError(matrix, approximation, gram) {
   return layerOutputError(matrix, approximation, gram) / all;
 }
 
-/** Layers whose assignments are those of their quantization. */
-export function hardStart({ matrices }, quantized) {
+/** Layers whose assignments are those of their quantization; biases of their own where given. */
+export function hardStart({ matrices }, quantized, biases) {
   return new Map(
-    matrices.map(({ name, bias }) => {
+    matrices.map((matrix) => {
+      const { name } = matrix;
+      const bias = biases?.get(name) ?? matrix.bias;
       const weight = quantized.get(name);
       const candidates = Int32Array.from(weight.codes);
-      return [name, { weight, candidates, logits: new Float32Array(candidates.length), bias }];
+      const logits = new Float32Array(candidates.length);
+      return [name, { weight, candidates, logits, bias, error: weightError(matrix, weight) }];
     }),
   );
 }
 
-/** Trains codebooks and biases from hard assignments. */
-export function train({ ops, stack, source }, layers, { trajectories, ...options }) {
+/** Trains codebooks and biases from hard assignments, along trajectories from number `first` on. */
+export function train({ ops, stack, source }, layers, { trajectories, first = 0, ...options }) {
+  const later = { ...source, trajectory: (o, index) => source.trajectory(o, first + index) };
   return calibrate(ops, {
-    ...{ stack, source, layers, trajectories },
+    ...{ stack, source: later, layers, trajectories },
     options: { ...RECIPES.default, candidates: 1, ...options },
   });
 }

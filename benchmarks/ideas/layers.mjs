@@ -36,7 +36,42 @@ const IDEAS = [
   { name: 'q, k and v share a codebook of twice the size', k: 512, groups: 1, transform: plain },
 ];
 
+/** K-means of a matrix and the refinement of it, and its size. */
+async function quantize(matrix, gram, codewords) {
+  const quantizer = new VectorQuantizer({
+    ...{ codewords, subvector: 4, seed: lab.seed, accelerator: lab.backend.kmeans },
+  });
+  const kmeans = await quantizer.quantize(matrix);
+  const refined = await refineByOutputError(lab.ops, {
+    ...{ weight: matrix, quantized: kmeans, gram },
+    ...{ candidates: BEST_RECIPE.candidates, rounds: BEST_RECIPE.refinements },
+  });
+  const k = clampCodewords(codewords, kmeans.subvectorsPerGroup);
+  return { kmeans, refined, size: quantizedLayerSize({ ...matrix, k, d: 4, codebookBytes: 2 }) };
+}
+
+/** Two codebooks of 16: the second quantizes what the first leaves. 8 bits for 4 weights, as with one of 256. */
+async function residual(matrix, gram) {
+  const sum = new Float32Array(matrix.data.length);
+  let bits = 0;
+  for (let stage = 0; stage < 2; stage++) {
+    const left = { ...matrix, data: matrix.data.map((w, i) => w - sum[i]) };
+    const { refined, size } = await quantize(left, gram, 16);
+    refined.reconstruct().forEach((w, i) => {
+      sum[i] += w;
+    });
+    bits += size.bitsPerWeight;
+  }
+  return { bits, sum };
+}
+
 const rows = [];
+function report(row) {
+  rows.push(row);
+  console.log(
+    `${row.layer.padEnd(28)} ${row.idea.padEnd(52)} ${row.bitsPerWeight.toFixed(3)} bits  refined ${row.refined.toExponential(2)}`,
+  );
+}
 for (const original of lab.matrices.filter(({ name }) =>
   name.startsWith(`blocks.${flags.block}.`),
 )) {
@@ -45,27 +80,20 @@ for (const original of lab.matrices.filter(({ name }) =>
     if (groups !== undefined && original.groups === 1) continue;
     const matrix = { ...original, groups: groups ?? original.groups };
     const moved = transform(matrix, gram);
-    const quantizer = new VectorQuantizer({
-      ...{ codewords, subvector: 4, seed: lab.seed, accelerator: lab.backend.kmeans },
-    });
-    const kmeans = await quantizer.quantize(moved.matrix);
-    const refined = await refineByOutputError(lab.ops, {
-      ...{ weight: moved.matrix, quantized: kmeans, gram: moved.gram },
-      ...{ candidates: BEST_RECIPE.candidates, rounds: BEST_RECIPE.refinements },
-    });
-    const k = clampCodewords(codewords, kmeans.subvectorsPerGroup);
-    const size = quantizedLayerSize({ ...matrix, k, d: 4, codebookBytes: 2 });
+    const { kmeans, refined, size } = await quantize(moved.matrix, moved.gram, codewords);
     const error = (weight) => relativeError(original, moved.back(weight.reconstruct()), gram);
     const row = {
       ...{ layer: original.name, idea: name },
       bitsPerWeight: size.bitsPerWeight + moved.bits / size.weights,
       ...{ kmeans: error(kmeans), refined: error(refined) },
     };
-    rows.push(row);
-    console.log(
-      `${row.layer.padEnd(28)} ${name.padEnd(46)} ${row.bitsPerWeight.toFixed(3)} bits  k-means ${row.kmeans.toExponential(2)}  refined ${row.refined.toExponential(2)}`,
-    );
+    report(row);
   }
+  const { bits, sum } = await residual(original, gram);
+  report({
+    ...{ layer: original.name, idea: 'two codebooks of 16, one for the rest of the other' },
+    ...{ bitsPerWeight: bits, refined: relativeError(original, sum, gram) },
+  });
 }
 writeResults('ideas-layers', {
   command: `node benchmarks/ideas/layers.mjs --block ${flags.block} --seed ${flags.seed}`,
