@@ -1,36 +1,49 @@
 import { createRegistry, DECLARATIONS } from '@vq4dit/cli';
-import { limitsOf, measure } from '@vq4dit/conformance';
-import { TensorOps } from '@vq4dit/core';
-import { createOurs } from '../training/ours.mjs';
+import { BROWSER, openBrowser } from '../everywhere/browser.mjs';
+import { toPlain } from '../everywhere/plain.mjs';
 import { makeProblems } from '../training/problem.mjs';
-import { kmeansOn } from './kmeans.mjs';
+import { createTurns } from './turns.mjs';
 
 /** One of our backends as a contender. */
 export async function openBackend(id) {
+  if (BROWSER.includes(id)) return openInBrowser(id);
   const backend = await createRegistry().init(id);
-  const { device, precision } = backend.info();
-  const limits = limitsOf(precision, DECLARATIONS[id]?.flushesDenormals);
-  let steps;
+  const { flushesDenormals } = DECLARATIONS[id] ?? {};
+  return createTurns(backend, { flushesDenormals, problems: makeProblems });
+}
+
+/** The same in a page of Chromium, which stays open. */
+async function openInBrowser(id) {
+  const browser = await openBrowser();
+  if (!browser) throw new Error('there is no Chromium');
+  const page = await browser.open(id);
+  let hasProblems = false;
   return {
-    device,
-    async turn({ kind, workload }, milliseconds) {
-      if (kind === 'op') return workloadTurn(backend, workload, { limits, minTime: milliseconds });
-      if (kind === 'kmeans')
-        return { status: 'passed', ...(await kmeansOn(new TensorOps(backend))) };
-      steps ??= await createOurs(id, backend, await makeProblems());
-      // The first step compiles kernels and fills caches.
-      const warm = await steps[kind](1);
-      const count = Math.min(10, Math.ceil(milliseconds / 1000 / warm.seconds[0]));
-      const { seconds } = count > 1 ? await steps[kind](count) : warm;
-      return { status: 'passed', seconds, value: warm.values[0] };
+    device: page.device,
+    version: `Chromium ${browser.version}`,
+    async turn(wanted, milliseconds) {
+      const isStep = wanted.kind === 'calibration' || wanted.kind === 'sample';
+      if (isStep && !hasProblems) {
+        await page.call('backends/page.mjs', 'keep', [
+          toPlain(plainProblems(await makeProblems())),
+        ]);
+        hasProblems = true;
+      }
+      return page.call('backends/page.mjs', 'turn', [id, wanted.id, milliseconds]);
     },
-    close: () => (steps ?? backend).close(),
+    close: () => browser.close(),
   };
 }
 
-/** The kit's own measurement: judged first, then timed. Its median stands for the turn. */
-async function workloadTurn(backend, workload, options) {
-  const row = await measure(backend, workload, options);
-  const { status, message, way, n_runs: runs, time_us: time } = row;
-  return { status, message, way, runs, ...(time !== undefined && { seconds: [time / 1e6] }) };
+/** Without maps and classes, which do not go through JSON. */
+function plainProblems({ weights, calibration, ...others }) {
+  const layers = [...calibration.layers].map(([layer, weight]) => {
+    const { name, rows, columns, groups, k, d, codebook, codes } = weight;
+    return { layer, weight: { name, rows, columns, groups, k, d, codebook, codes } };
+  });
+  return {
+    ...others,
+    weights: Object.fromEntries(weights),
+    calibration: { ...calibration, layers },
+  };
 }

@@ -1,12 +1,14 @@
 import { createRegistry } from '@vq4dit/cli';
+import { BROWSER } from '../everywhere/browser.mjs';
 import { PEERS } from './peers/index.mjs';
 
-/** Everybody who may take part: the backends of the command line, best first, and the peers. */
+/** Who may take part: the backends of the command line, best first, those of browsers, and the peers. */
 export function contenderIds() {
   return [
     ...createRegistry()
       .list()
       .map(({ id }) => id),
+    ...BROWSER,
     ...Object.keys(PEERS),
   ];
 }

@@ -3,8 +3,16 @@ import { dirname, join } from 'node:path';
 import { chromium } from 'playwright-core';
 import { runnerImport } from 'vite';
 
-/** Without a graphics card Chromium has WebGL only if it is asked to compute it on the processor. */
-const ARGS = ['--no-sandbox', '--use-angle=swiftshader', '--enable-unsafe-swiftshader'];
+/**
+ * Without a graphics card Chromium has WebGL only if it is asked to compute it on the processor. Where
+ * there is one, VQ4DIT_CHROMIUM_ARGS says how to reach it: "--no-sandbox --use-angle=vulkan".
+ */
+const ARGS = (
+  process.env.VQ4DIT_CHROMIUM_ARGS ??
+  '--no-sandbox --use-angle=swiftshader --enable-unsafe-swiftshader'
+)
+  .split(' ')
+  .filter(Boolean);
 const ISOLATED = {
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Embedder-Policy': 'require-corp',
@@ -13,7 +21,10 @@ const ISOLATED = {
 /** Backends that run in the browser only. */
 export const BROWSER = ['gpujs-webgl2', 'tfjs-webgl', 'wasm-browser'];
 
-/** A page of its own in Chromium for each call, so that no call leaves anything to the next. */
+/**
+ * Chromium with a page that has the backends: `run` calls a function on a page of its own, so that no
+ * call leaves anything to the next, and `open` gives a page that stays.
+ */
 export async function openBrowser() {
   const { findChromium, servePage } = await testHelpers();
   const executablePath = findChromium('backends of the browser');
@@ -27,15 +38,19 @@ export async function openBrowser() {
   const browser = await chromium.launch({ executablePath, args: ARGS });
   return {
     version: browser.version(),
+    async open(id) {
+      const page = await newPage();
+      const info = await page.evaluate((backend) => globalThis.open(backend), id);
+      return {
+        ...info,
+        call: (module, name, args) =>
+          page.evaluate((all) => globalThis.call(...all), [module, name, args]),
+      };
+    },
     async run(id, module, name, args) {
-      const page = await browser.newPage();
+      const page = await newPage();
       const ticker = setInterval(() => void tell(page), 10_000);
       try {
-        page.on('pageerror', (error) => console.error(`page: ${error}`));
-        await page.goto(server.url(['isolated']));
-        await page.waitForFunction(() => 'run' in globalThis, undefined, { timeout: 60_000 });
-        const gpuJs = findGpuJs();
-        if (gpuJs) await page.addScriptTag({ path: join(gpuJs, 'dist', 'gpu-browser.js') });
         return await page.evaluate((all) => globalThis.run(...all), [id, module, name, args]);
       } finally {
         clearInterval(ticker);
@@ -47,6 +62,16 @@ export async function openBrowser() {
       await server.close();
     },
   };
+
+  async function newPage() {
+    const page = await browser.newPage();
+    page.on('pageerror', (error) => console.error(`page: ${error}`));
+    await page.goto(server.url(['isolated']));
+    await page.waitForFunction(() => 'run' in globalThis, undefined, { timeout: 60_000 });
+    const gpuJs = findGpuJs();
+    if (gpuJs) await page.addScriptTag({ path: join(gpuJs, 'dist', 'gpu-browser.js') });
+    return page;
+  }
 }
 
 async function tell(page) {

@@ -12,7 +12,22 @@ const BACKENDS = {
   'wasm-browser': () => createWasmBackend(),
 };
 
-/** One call on one backend, with plain data. */
+let opened;
+
+/** Starts a backend that {@link globalThis.call} uses until the page is closed. */
+globalThis.open = async (id) => {
+  opened = await BACKENDS[id]();
+  const { device, precision } = opened.info();
+  return { device, precision };
+};
+
+/** A call on the opened backend, with plain data. */
+globalThis.call = async (module, name, args) => {
+  const { [name]: work } = await import(/* @vite-ignore */ `/benchmarks/${module}`);
+  return toPlain(await work(opened, ...fromPlain(args)));
+};
+
+/** One call on one backend of its own, with plain data. */
 globalThis.run = async (id, module, name, args) => {
   const { [name]: work } = await import(/* @vite-ignore */ `/benchmarks/${module}`);
   const backend = await BACKENDS[id]();

@@ -1,4 +1,3 @@
-import { DEFAULT_SETTINGS } from '@vq4dit/cli';
 import { calibrate, TensorOps } from '@vq4dit/core';
 import {
   DiTWeights,
@@ -11,7 +10,9 @@ import {
 import { DEFAULT_SETTINGS as TRAINING } from '../../tools/train-demo/dist/settings.js';
 import { startState, Trainer } from '../../tools/train-demo/dist/trainer.js';
 
-/** The three kinds of step on one backend: functions of how many, that give the seconds of each. */
+/**
+ * The three kinds of step on one backend, in Node or in a browser: functions of how many, that give the seconds of each.
+ */
 export async function createOurs(name, backend, problems) {
   const ops = new TensorOps(backend);
   const { config, weights, training, calibration, sampling } = problems;
@@ -41,7 +42,7 @@ export async function createOurs(name, backend, problems) {
           [...calibration.layers].map(([layer, weight]) => [layer, hardStart(layer, weight)]),
         ),
         trajectories: 1,
-        options: { ...DEFAULT_SETTINGS.calibration, candidates: 1 },
+        options: { ...calibration.options, candidates: 1 },
         signal: aborted.signal,
         onProgress({ blockError }) {
           stopwatch.lap(blockError);

@@ -42,6 +42,7 @@ export async function makeProblems() {
     x: noise('calibration', batch),
     labels: drawn(batch, () => labels.integer(11)),
     layers: await quantizeLayers(config, weights),
+    options: DEFAULT_SETTINGS.calibration,
   };
   const sampling = {
     steps: 50,
