@@ -3,16 +3,6 @@ import { dirname, join } from 'node:path';
 import { chromium } from 'playwright-core';
 import { runnerImport } from 'vite';
 
-/**
- * Without a graphics card Chromium has WebGL only if it is asked to compute it on the processor. Where
- * there is one, VQ4DIT_CHROMIUM_ARGS says how to reach it: "--no-sandbox --use-angle=vulkan".
- */
-const ARGS = (
-  process.env.VQ4DIT_CHROMIUM_ARGS ??
-  '--no-sandbox --use-angle=swiftshader --enable-unsafe-swiftshader'
-)
-  .split(' ')
-  .filter(Boolean);
 const ISOLATED = {
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Embedder-Policy': 'require-corp',
@@ -26,7 +16,7 @@ export const BROWSER = ['gpujs-webgl2', 'tfjs-webgl', 'wasm-browser'];
  * call leaves anything to the next, and `open` gives a page that stays.
  */
 export async function openBrowser() {
-  const { findChromium, servePage } = await testHelpers();
+  const { findChromium, servePage, webglArgs } = await testHelpers();
   const executablePath = findChromium('backends of the browser');
   if (!executablePath) return undefined;
   const server = await servePage({
@@ -35,7 +25,7 @@ export async function openBrowser() {
     headers: { isolated: ISOLATED },
     include: ['@tensorflow/tfjs-core', '@tensorflow/tfjs-backend-webgl'],
   });
-  const browser = await chromium.launch({ executablePath, args: ARGS });
+  const browser = await chromium.launch({ executablePath, args: webglArgs() });
   return {
     version: browser.version(),
     async open(id) {

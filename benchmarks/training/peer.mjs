@@ -9,9 +9,11 @@ const peers = new URL('../peers/', import.meta.url).pathname;
  * Debian's PyTorch has two pools of threads, its own (OpenMP) and that of its matrix products
  * (OpenBLAS), and an idle thread of the first spins in the way of the second: with two threads each
  * a step takes twice as long as with one. So both are set, and idle threads sleep.
+ *
+ * @param args for the script, behind the problem and the threads
  */
-export async function startPeer(python, script, problem, { own, blas }) {
-  const child = spawn(python, [`${peers}${script}`, 'serve', problem, String(own)], {
+export async function startPeer(python, script, problem, { own, blas }, args = []) {
+  const child = spawn(python, [`${peers}${script}`, 'serve', problem, String(own), ...args], {
     env: {
       ...process.env,
       PYTHONDONTWRITEBYTECODE: '1',

@@ -32,3 +32,13 @@ export function findChromium(what: string, exists = existsSync): string | undefi
   console.warn(`NOT RUN: ${what} in a browser, because none was found; ${HOW}.`);
   return undefined;
 }
+
+/**
+ * Arguments for a Chromium with WebGL. Tests may run as root in a container, where the sandbox does not
+ * start. Without a graphics card there is WebGL only if the processor is asked to compute it; where
+ * there is one, VQ4DIT_CHROMIUM_ARGS says how to reach it: "--no-sandbox --use-angle=vulkan".
+ */
+export function webglArgs(): string[] {
+  const onTheProcessor = '--no-sandbox --use-angle=swiftshader --enable-unsafe-swiftshader';
+  return (process.env.VQ4DIT_CHROMIUM_ARGS ?? onTheProcessor).split(' ').filter(Boolean);
+}

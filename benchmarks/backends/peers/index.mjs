@@ -14,4 +14,5 @@ export const PEERS = {
   'onnxruntime-node': async () => (await import('./onnxruntime.mjs')).openOnnxRuntime(),
   'jax-js': async () => (await import('./jax.mjs')).openJax(),
   PyTorch: async () => (await import('./torch.mjs')).openTorch(),
+  'PyTorch-CUDA': async () => (await import('./torch.mjs')).openTorchOnCuda(),
 };

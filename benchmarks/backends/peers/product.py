@@ -1,4 +1,4 @@
-"""x W^T (+ bias) of the matrices in a folder, again and again: `product.py serve FOLDER threads`.
+"""x W^T (+ bias) of the matrices in a folder, again and again: `product.py serve FOLDER threads [device]`.
 
 The first step, and the first one after a file named `again` appeared, reads shape.json, x, w and bias
 (raw float32) and writes its result to `y`.
@@ -17,11 +17,15 @@ from serve import serve
 
 folder = sys.argv[2]
 torch.set_num_threads(int(sys.argv[3]))
+device = sys.argv[4] if len(sys.argv) > 4 else "cpu"
+# float32 throughout, as everybody else computes; the default of some versions is TF32.
+torch.backends.cuda.matmul.allow_tf32 = False
 loaded = None
 
 
 def read(name, *shape):
-    return torch.from_numpy(numpy.fromfile(os.path.join(folder, name), numpy.float32).reshape(shape))
+    array = numpy.fromfile(os.path.join(folder, name), numpy.float32).reshape(shape)
+    return torch.from_numpy(array).to(device)
 
 
 @torch.no_grad()
@@ -39,7 +43,8 @@ def step(_):
             os.remove(again)
     y = torch.nn.functional.linear(*loaded)
     if is_new:
-        y.numpy().tofile(os.path.join(folder, "y"))
+        y.cpu().numpy().tofile(os.path.join(folder, "y"))
+    # Reading one number waits for the whole product where that is made on another device.
     return float(y[0, 0])
 
 

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
@@ -8,29 +9,37 @@ import { productTurn } from './product.mjs';
 const python = process.env.PYTHON ?? '/usr/bin/python3';
 const SCRIPTS = { calibration: 'calibration_step.py', sample: 'sample_step.py' };
 
+/** PyTorch on the first CUDA device: products only. */
+export function openTorchOnCuda() {
+  const ask = 'import torch as t; print(t.cuda.get_device_name() if t.cuda.is_available() else "")';
+  const name = execFileSync(python, ['-c', ask], { encoding: 'utf8' }).trim();
+  if (!name) throw new Error('PyTorch has no CUDA device here');
+  return openTorch({ scripts: {}, device: `${name}, CUDA, float32`, args: ['cuda'] });
+}
+
 /** PyTorch on all cores, by the thread pool that is the faster one for each script here. */
-export async function openTorch() {
+export async function openTorch({ scripts = SCRIPTS, device, args } = {}) {
   const cores = os.cpus().length;
   const threads = { own: 1, blas: cores };
   const folder = mkdtempSync(join(os.tmpdir(), 'benchmark-torch-'));
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-  const product = await startPeer(python, '../backends/peers/product.py', folder, threads);
+  const product = await startPeer(python, '../backends/peers/product.py', folder, threads, args);
   const steps = new Map();
 
   async function step(kind) {
     if (steps.size === 0) await writeProblems(folder, await makeProblems());
     if (!steps.has(kind)) {
       const problem = join(folder, `${kind}.safetensors`);
-      steps.set(kind, await startPeer(python, SCRIPTS[kind], problem, threads));
+      steps.set(kind, await startPeer(python, scripts[kind], problem, threads));
     }
     return steps.get(kind);
   }
 
   return {
-    device: `CPU, ${cores} threads in BLAS`,
+    device: device ?? `CPU, ${cores} threads in BLAS`,
     version: product.versions.torch,
     async turn(wanted, milliseconds) {
-      if (SCRIPTS[wanted.kind]) {
+      if (scripts[wanted.kind]) {
         const peer = await step(wanted.kind);
         const warm = await peer.run(1);
         const count = Math.min(10, Math.ceil(milliseconds / 1000 / warm.seconds[0]));

@@ -1,7 +1,7 @@
 import { type Browser, chromium } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { callOnPage } from '../../../tools/browser/call.ts';
-import { findChromium } from '../../../tools/browser/chromium.ts';
+import { findChromium, webglArgs } from '../../../tools/browser/chromium.ts';
 import { type PageServer, servePage } from '../../../tools/browser/serve.ts';
 import { supportFile } from '../../../tools/browser/support-file.ts';
 import type { functions } from './browser/page.ts';
@@ -10,19 +10,13 @@ import { browserBuild, findGpuJs } from './support/native.ts';
 const executablePath = findChromium('gpu.js in WebGL 2');
 const gpuJs = findGpuJs('gpu.js in WebGL 2');
 
-/**
- * Tests may run as root in a container, where the sandbox does not start. Without a graphics card
- * Chromium has WebGL only if it is asked to compute it on the processor.
- */
-const ARGS = ['--no-sandbox', '--use-angle=swiftshader', '--enable-unsafe-swiftshader'];
-
 describe.skipIf(!executablePath || !gpuJs)('in Chromium', () => {
   let browser: Browser;
   let server: PageServer<Record<never, never>>;
 
   beforeAll(async () => {
     server = await servePage({ packageName: 'backend-gpujs' });
-    browser = await chromium.launch({ executablePath: executablePath!, args: ARGS });
+    browser = await chromium.launch({ executablePath: executablePath!, args: webglArgs() });
   }, 60_000);
 
   afterAll(async () => {

@@ -1,18 +1,12 @@
 import { type Browser, chromium } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { callOnPage } from '../../../tools/browser/call.ts';
-import { findChromium } from '../../../tools/browser/chromium.ts';
+import { findChromium, webglArgs } from '../../../tools/browser/chromium.ts';
 import { type PageServer, servePage } from '../../../tools/browser/serve.ts';
 import { supportFile } from '../../../tools/browser/support-file.ts';
 import type { functions } from './browser/page.ts';
 
 const executablePath = findChromium('TensorFlow.js in WebGL');
-
-/**
- * Tests may run as root in a container, where the sandbox does not start. Without a graphics card
- * Chromium has WebGL only if it is asked to compute it on the processor.
- */
-const ARGS = ['--no-sandbox', '--use-angle=swiftshader', '--enable-unsafe-swiftshader'];
 
 describe.skipIf(!executablePath)('in Chromium', () => {
   let browser: Browser;
@@ -21,7 +15,7 @@ describe.skipIf(!executablePath)('in Chromium', () => {
   beforeAll(async () => {
     const include = ['@tensorflow/tfjs-core', '@tensorflow/tfjs-backend-webgl'];
     server = await servePage({ packageName: 'backend-tfjs', include });
-    browser = await chromium.launch({ executablePath: executablePath!, args: ARGS });
+    browser = await chromium.launch({ executablePath: executablePath!, args: webglArgs() });
   }, 60_000);
 
   afterAll(async () => {
