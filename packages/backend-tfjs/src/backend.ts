@@ -78,12 +78,15 @@ export async function createTfjsBackend(options: TfjsBackendOptions): Promise<Ba
       products?.forget(handle);
       device.free(handle);
     },
-    // Kernels of cpu and wasm are done when they return. Elsewhere a read waits for all before it.
+    // Kernels of cpu and wasm are done when they return. Elsewhere a computed value waits for all before it;
+    // one that is only uploaded may never have left the host, and is read back from there.
     async sync() {
       if (device.host) return;
       const marker = device.upload(new Float32Array(1), [1], 'float32');
-      await device.read(marker);
+      const computed = device.run('Sin', { x: marker }, {});
       device.free(marker);
+      await device.read(computed);
+      device.free(computed);
     },
     liveBuffers: () => device.liveTensors(),
     // The TensorFlow.js backend itself is left running: others in the process may use it.

@@ -43,6 +43,10 @@ describe.skipIf(!executablePath)('in Chromium', () => {
     expect(supportFile('tfjs-webgl', now), 'VQ4DIT_REFRESH_SUPPORT=1 writes it anew').toEqual(now);
   }, 60_000);
 
+  it('waits for the device in sync: it reads a number that was computed there', async () => {
+    expect(await call('readsOfSync')).toBeGreaterThan(0);
+  }, 60_000);
+
   it('says that the context is lost, whatever is called next', async () => {
     const errors = await call('loseContext');
     expect(errors).toHaveLength(4);

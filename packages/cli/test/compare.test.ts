@@ -115,6 +115,18 @@ describe('compare', () => {
     expect((await reportOf('one')).failed).toEqual([]);
   });
 
+  it('makes an artefact again that was deleted, where a step is left to do', async () => {
+    const artefact = join(folder, 'one/cells/garments/vq-3bit-seed0/artefact');
+    await rm(artefact, { recursive: true });
+    const same = comparison('one', '--methods', 'vq', '--bits', '3', '--seeds', '0');
+    await succeed([...same, '--headline-samples', '0']);
+    await expect(stat(artefact)).rejects.toThrow();
+    await succeed([...same, '--headline', 'vq', '--headline-samples', '16']);
+    expect((await stat(artefact)).isDirectory()).toBe(true);
+    const { cells } = await reportOf('one');
+    expect(cells.at(-1)!.headline!.result.curve).toMatchObject([{ images: 16 }]);
+  });
+
   it('refuses what it cannot compare before it begins', async () => {
     await fail(comparison('no', '--methods', 'magic'), /no method "magic"; the methods are /);
     await fail(comparison('no', '--methods', 'vq,vq'), /A value comes twice/, { code: 2 });

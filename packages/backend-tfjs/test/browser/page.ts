@@ -53,6 +53,22 @@ export const functions = {
     ]);
   },
 
+  /** How often `sync` gets numbers from the device, which waits for all work before. */
+  async readsOfSync(): Promise<number> {
+    const { backend } = new TensorOps(await create());
+    const gl = context();
+    let reads = 0;
+    for (const name of ['readPixels', 'getBufferSubData'] as const) {
+      const read = gl[name].bind(gl);
+      gl[name] = (...args: never[]) => {
+        reads++;
+        return read(...args);
+      };
+    }
+    await backend.sync();
+    return reads;
+  },
+
   /** What becomes of tensors that no texture can hold, where textures have 64 x 64 texels. */
   async tooLarge(): Promise<string[]> {
     await tf.setBackend('webgl');
@@ -89,6 +105,8 @@ export const functions = {
 interface WebGl {
   readonly OUT_OF_MEMORY: number;
   getError(): number;
+  readPixels(...args: never[]): void;
+  getBufferSubData(...args: never[]): void;
   getExtension(name: 'WEBGL_lose_context'): { loseContext(): void } | null;
 }
 

@@ -1,5 +1,5 @@
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openModel, outputError } from '@vq4dit/checkpoint';
 import { ArgumentError, VqError } from '@vq4dit/core';
@@ -104,6 +104,11 @@ Examples:
     );
 }
 
+/** Relative to where the command runs, as a model is usually given: records stay true in another place. */
+function demoPath(): string {
+  return relative('', fileURLToPath(demoModel.checkpoint));
+}
+
 async function compare(
   context: CommandContext,
   models: string[],
@@ -120,7 +125,7 @@ async function compare(
     headlineSamples: flags.headlineSamples ?? defaults.headlineSamples,
   };
   const request: CompareRequest = {
-    models: namedModels(models.length > 0 ? models : [fileURLToPath(demoModel.checkpoint)]),
+    models: namedModels(models.length > 0 ? models : [demoPath()]),
     methods: flags.methods ?? DEFAULT_METHODS,
     bits: flags.bits ?? defaults.bits,
     seeds: flags.seeds ?? defaults.seeds,

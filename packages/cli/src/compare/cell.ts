@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ImageMetrics, TrajectoryError } from '@vq4dit/evaluation';
 import type { QuantizeResult } from '../quantize/job.ts';
@@ -64,17 +66,24 @@ export async function runCell(
   onLine: (line: string) => void,
 ): Promise<CellResult> {
   const folder = join(out, 'cells', cell.id);
-  const options = { signal, onLine };
   const { model, quantized } = cell;
   const artefact = join(folder, 'artefact');
-  const quantize =
+  const makeArtefact = async () =>
     quantized &&
-    (await doStep<QuantizeReport>(
+    doStep<QuantizeReport>(
       folder,
       'quantize',
       ['quantize', model.path, artefact, ...quantized.args, ...common.model, ...common.all],
-      options,
-    ));
+      { signal, onLine },
+    );
+  const quantize = await makeArtefact();
+  // Artefacts may have been deleted to save room; a step that is left to do has it made again.
+  const prepare = async () => {
+    if (!quantized || existsSync(artefact)) return;
+    await rm(join(folder, 'quantize.json'), { force: true });
+    await makeArtefact();
+  };
+  const options = { signal, onLine, prepare };
   const key = quantize ? digest(quantize.args) : 'original';
   const { errorSteps, errorRepeats } = measure;
   const verify =

@@ -14,6 +14,12 @@ export interface StepRecord<T> {
   readonly resumed: boolean;
 }
 
+/** Options of {@link doStep}. */
+export interface StepOptions extends WorkerOptions {
+  /** Called before the step is done, and not where it is already. */
+  readonly prepare?: () => Promise<void>;
+}
+
 /**
  * Does one step of a cell in a worker, or gives what an earlier run has recorded. A step counts as
  * done when its record is written, whole.
@@ -22,12 +28,13 @@ export async function doStep<T>(
   folder: string,
   name: string,
   args: readonly string[],
-  options: WorkerOptions,
+  { prepare, ...options }: StepOptions,
 ): Promise<StepRecord<T>> {
   const file = join(folder, `${name}.json`);
   const begun = join(folder, `${name}.begun`);
   const found = await readRecord<T>(file);
   if (found && found.args.join('\0') === args.join('\0')) return found;
+  await prepare?.();
   await mkdir(folder, { recursive: true });
   const before = await readFile(begun, 'utf8').catch(() => undefined);
   await writeFile(begun, args.join('\0'));
