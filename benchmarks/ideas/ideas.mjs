@@ -137,7 +137,7 @@ export const IDEAS = [
     name: 'one round of assignments and codebooks',
     start: (lab) => eachLayer(lab, refine({ rounds: 1 })),
   },
-  { name: 'four rounds (the best recipe)', start: (lab) => eachLayer(lab, refine()) },
+  { name: 'four rounds', start: (lab) => eachLayer(lab, refine()) },
   { name: 'eight rounds', start: (lab) => eachLayer(lab, refine({ rounds: 8 })) },
   {
     name: 'four rounds, two candidates',
@@ -172,7 +172,7 @@ export const IDEAS = [
     options: { warmup },
   })),
   ...[0.01, 0.02, 0.04, 0.08].map((codebook) => ({
-    name: `four rounds, codebook rate ${codebook} of the layer's error`,
+    name: `four rounds, codebook rate ${codebook} of the layer's error${codebook === 0.02 ? ' (the best recipe)' : ''}`,
     start: (lab) => eachLayer(lab, refine()),
     options: byError(codebook),
   })),
