@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { markdownTable, renderPage } from '@vq4dit/report';
 import { readRows } from './rows.mjs';
 import { duration, grouped, rate, verdict } from './summary.mjs';
@@ -8,7 +9,7 @@ export function writeReport(file) {
   const rows = readRows(file);
   const base = file.replace(/\.jsonl$/, '');
   writeFileSync(`${base}.html`, renderPage(pageOf(rows)));
-  writeFileSync(`${base}.md`, markdownOf(rows));
+  writeFileSync(`${base}.md`, markdownOf(rows, `${basename(base)}.html`));
   console.log(`\n${rows.length} rows: ${base}.jsonl, ${base}.html, ${base}.md`);
 }
 
@@ -19,6 +20,7 @@ function pageOf(rows) {
     title: TITLE,
     subtitle: machineOf(rows),
     sections: [
+      { heading: 'Who took part', blocks: [{ kind: 'text', text: devicesOf(rows) }] },
       { heading: 'The fastest backend of each case', blocks: grouped(rows).map(verdictTable) },
       ...grouped(rows).map(({ name, cases }) => ({
         heading: name,
@@ -28,13 +30,14 @@ function pageOf(rows) {
   };
 }
 
-function markdownOf(rows) {
+function markdownOf(rows, page) {
   const parts = [
     `# ${TITLE}`,
-    'Written by `node benchmarks/backends/bench.mjs`; [the page](backends.html) has all times and charts.',
+    `Written by \`node benchmarks/backends/bench.mjs\`; [the page](${page}) has all times and charts.`,
     machineOf(rows),
-    'Times are medians of turns. *Lead* is how many times as long the second of our backends takes;',
-    '*against the peer* how many times as long the fastest peer takes: above 1 we are faster.',
+    devicesOf(rows),
+    'Times are medians of turns. *Lead* is how many times as long the second of our backends takes;\n' +
+      '*against the peer* how many times as long the fastest peer takes: above 1 we are faster.',
     wins(rows),
   ];
   for (const group of grouped(rows)) {
@@ -120,6 +123,12 @@ function machineOf(rows) {
     const day = date.slice(0, 10);
     return `${cpu}, ${cores} cores, ${memoryGiB} GiB, ${system}, Node ${node}, ${day}`;
   });
-  const versions = rows.map((row) => [row.contender, row.version].filter(Boolean).join(' '));
-  return `${[...new Set(machines)].join('; ')}. Took part: ${[...new Set(versions)].sort().join(', ')}.`;
+  return `${[...new Set(machines)].join('; ')}.`;
+}
+
+function devicesOf(rows) {
+  const lines = rows.map(({ contender, version, device }) => {
+    return `- ${[contender, version].filter(Boolean).join(' ')}: ${device ?? 'not known'}`;
+  });
+  return [...new Set(lines)].sort().join('\n');
 }
