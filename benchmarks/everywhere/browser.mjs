@@ -3,6 +3,8 @@ import { dirname, join } from 'node:path';
 import { chromium } from 'playwright-core';
 import { runnerImport } from 'vite';
 
+/** For figures of memory: collections on demand, and sizes that are not rounded. */
+const MEMORY = ['--js-flags=--expose-gc', '--enable-precise-memory-info'];
 const ISOLATED = {
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Embedder-Policy': 'require-corp',
@@ -25,7 +27,7 @@ export async function openBrowser() {
     headers: { isolated: ISOLATED },
     include: ['@tensorflow/tfjs-core', '@tensorflow/tfjs-backend-webgl'],
   });
-  const browser = await chromium.launch({ executablePath, args: webglArgs() });
+  const browser = await chromium.launch({ executablePath, args: [...webglArgs(), ...MEMORY] });
   return {
     version: browser.version(),
     async open(id) {
