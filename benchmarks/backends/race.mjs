@@ -19,6 +19,8 @@ export async function race(wanted, contenders, { rounds, milliseconds, budget })
       const wall = (performance.now() - began) / 1000;
       results.set(contender.id, {
         ...turn,
+        // Some go on where their last turn ended: only first turns compute the same.
+        value: earlier ? earlier.value : turn.value,
         seconds: [...(earlier?.seconds ?? []), ...(turn.seconds ?? [])],
         turns: (earlier?.turns ?? 0) + 1,
         runs: (earlier?.runs ?? 0) + (turn.runs ?? turn.seconds?.length ?? 0),
