@@ -20,7 +20,7 @@ function pageOf(rows) {
     title: TITLE,
     subtitle: machineOf(rows),
     sections: [
-      { heading: 'Who took part', blocks: [{ kind: 'text', text: devicesOf(rows) }] },
+      { heading: 'Who took part', blocks: [devicesTable(rows)] },
       { heading: 'The fastest backend of each case', blocks: grouped(rows).map(verdictTable) },
       ...grouped(rows).map(({ name, cases }) => ({
         heading: name,
@@ -35,7 +35,7 @@ function markdownOf(rows, page) {
     `# ${TITLE}`,
     `Written by \`node benchmarks/backends/bench.mjs\`; [the page](${page}) has all times and charts.`,
     machineOf(rows),
-    devicesOf(rows),
+    markdownTable(devicesTable(rows)),
     'Times are medians of turns. *Lead* is how many times as long the second of our backends takes;\n' +
       '*against the peer* how many times as long the fastest peer takes: above 1 we are faster.',
     wins(rows),
@@ -126,9 +126,15 @@ function machineOf(rows) {
   return `${[...new Set(machines)].join('; ')}.`;
 }
 
-function devicesOf(rows) {
+function devicesTable(rows) {
   const lines = rows.map(({ contender, version, device }) => {
-    return `- ${[contender, version].filter(Boolean).join(' ')}: ${device ?? 'not known'}`;
+    return [contender, [contender, version].filter(Boolean).join(' '), device ?? 'not known'];
   });
-  return [...new Set(lines)].sort().join('\n');
+  const unique = new Map(lines.map((line) => [line.join('\n'), line]));
+  const sorted = [...unique.values()].sort(([a], [b]) => (a < b ? -1 : 1));
+  return {
+    kind: 'table',
+    columns: ['contender', 'device'],
+    rows: sorted.map(([, ...cells]) => cells),
+  };
 }
