@@ -31,8 +31,14 @@ export function spaceTreeDepth(count: number, sampled: number): number {
   return Math.max(0, Math.min(MAX_DEPTH, Math.floor(Math.log2(Math.max(1, leaves)))));
 }
 
+/** A side of a cut that would have less than this part of a cell's sample is not worth a level. */
+const LEAST_PART = 1 / 16;
+
 /**
- * Cuts at medians of a sample, each node across the axis of its largest variance. Boxes are still
+ * Cuts a sample in two again and again, each node across the axis along which it is longest, at the
+ * mean of its values there. Weights have long tails: a cut at the median would give the few far out
+ * cells so large that nearly every codeword can be nearest somewhere in them. On a layer of
+ * DiT-XL/2 (d = 4, k = 256) lists of codewords are half as long as with medians. Boxes are still
  * empty: `locateRows` and `growBoxes` with every sub-vector, then `closeBoxes`.
  *
  * @param sample [S, d], finite
@@ -41,7 +47,7 @@ export function buildSpaceTree(sample: Float32Array, d: number, depth: number): 
   const inner = 2 ** depth - 1;
   const tree = emptyTree(d, depth, new Int32Array(inner), new Float32Array(inner));
   const order = Int32Array.from({ length: sample.length / d }, (_, i) => i);
-  splitNode(tree, sample, order, new Int32Array(order.length), 0);
+  splitNode(tree, sample, order, new Int32Array(order.length), 0, order.length, 0);
   return tree;
 }
 
@@ -52,52 +58,100 @@ function emptyTree(d: number, depth: number, axis: Int32Array, cut: Float32Array
   return { d, depth, leaves, axis, cut, low, high };
 }
 
+/** Splits the members `order[from .. to - 1]` of a node, in place. */
 function splitNode(
   tree: SpaceTree,
   sample: Float32Array,
-  members: Int32Array,
+  order: Int32Array,
   scratch: Int32Array,
+  from: number,
+  to: number,
   node: number,
 ): void {
   if (node >= tree.leaves - 1) return;
   const { d } = tree;
-  const axis = widestAxis(sample, members, d);
-  const values = new Float32Array(members.length);
-  for (let i = 0; i < members.length; i++) values[i] = sample[members[i]! * d + axis]!;
-  values.sort();
-  const cut = values.length === 0 ? 0 : values[(values.length - 1) >> 1]!;
-  tree.axis[node] = axis;
-  tree.cut[node] = cut;
-  let below = 0;
-  let above = 0;
-  for (let i = 0; i < members.length; i++) {
-    const member = members[i]!;
-    if (sample[member * d + axis]! > cut) scratch[above++] = member;
-    else members[below++] = member;
+  let end = from;
+  if (to > from) {
+    const axis = longestAxis(sample, order, from, to, d);
+    let sum = 0;
+    for (let i = from; i < to; i++) sum += sample[order[i]! * d + axis]!;
+    let cut = Math.fround(sum / (to - from));
+    end = partition(sample, order, scratch, from, to, d, axis, cut);
+    const least = LEAST_PART * (to - from);
+    if (end - from < least || to - end < least) {
+      cut = median(sample, order, from, to, d, axis);
+      end = partition(sample, order, scratch, from, to, d, axis, cut);
+    }
+    tree.axis[node] = axis;
+    tree.cut[node] = cut;
   }
-  members.set(scratch.subarray(0, above), below);
-  splitNode(tree, sample, members.subarray(0, below), scratch, 2 * node + 1);
-  splitNode(tree, sample, members.subarray(below), scratch, 2 * node + 2);
+  splitNode(tree, sample, order, scratch, from, end, 2 * node + 1);
+  splitNode(tree, sample, order, scratch, end, to, 2 * node + 2);
 }
 
-function widestAxis(sample: Float32Array, members: Int32Array, d: number): number {
-  let widest = 0;
+/** Puts members that are not above the cut first, in their order; returns where the others begin. */
+function partition(
+  sample: Float32Array,
+  order: Int32Array,
+  scratch: Int32Array,
+  from: number,
+  to: number,
+  d: number,
+  axis: number,
+  cut: number,
+): number {
+  let below = from;
+  let above = 0;
+  for (let i = from; i < to; i++) {
+    const member = order[i]!;
+    // Both are written and one is kept: which one cannot be predicted.
+    const isAbove = Number(sample[member * d + axis]! > cut);
+    scratch[above] = member;
+    order[below] = member;
+    above += isAbove;
+    below += 1 - isAbove;
+  }
+  for (let i = 0; i < above; i++) order[below + i] = scratch[i]!;
+  return below;
+}
+
+function median(
+  sample: Float32Array,
+  order: Int32Array,
+  from: number,
+  to: number,
+  d: number,
+  axis: number,
+): number {
+  const values = new Float32Array(to - from);
+  for (let i = from; i < to; i++) values[i - from] = sample[order[i]! * d + axis]!;
+  values.sort();
+  return values[(values.length - 1) >> 1]!;
+}
+
+function longestAxis(
+  sample: Float32Array,
+  order: Int32Array,
+  from: number,
+  to: number,
+  d: number,
+): number {
+  let longest = 0;
   let largest = -1;
   for (let a = 0; a < d; a++) {
-    let sum = 0;
-    let squares = 0;
-    for (let i = 0; i < members.length; i++) {
-      const value = sample[members[i]! * d + a]!;
-      sum += value;
-      squares += value * value;
+    let least = Number.POSITIVE_INFINITY;
+    let most = Number.NEGATIVE_INFINITY;
+    for (let i = from; i < to; i++) {
+      const value = sample[order[i]! * d + a]!;
+      least = Math.min(least, value);
+      most = Math.max(most, value);
     }
-    const variance = squares - (sum * sum) / members.length;
-    if (variance > largest) {
-      largest = variance;
-      widest = a;
+    if (most - least > largest) {
+      largest = most - least;
+      longest = a;
     }
   }
-  return widest;
+  return longest;
 }
 
 /** The tree's upper `depth` levels, with empty boxes of its own. */
@@ -117,13 +171,38 @@ export function locateRows(
   leafOf: Uint16Array,
   offset: number,
 ): void {
-  for (let i = 0, at = 0; at < x.length; i++, at += d) {
-    let node = 0;
-    // A number from the comparison, not a branch: half of the branches would be mispredicted.
+  const rows = x.length / d;
+  const last = leaves - 1;
+  let i = 0;
+  // Each step down waits for the one before; four rows wait together. And the child is a number
+  // from the comparison, not a branch: half of the branches would be mispredicted.
+  for (let at = 0; i + 4 <= rows; i += 4) {
+    const at0 = at;
+    const at1 = at0 + d;
+    const at2 = at1 + d;
+    const at3 = at2 + d;
+    at = at3 + d;
+    let node0 = 0;
+    let node1 = 0;
+    let node2 = 0;
+    let node3 = 0;
     for (let level = 0; level < depth; level++) {
-      node = 2 * node + 1 + Number(x[at + axis[node]!]! > cut[node]!);
+      node0 = 2 * node0 + 1 + Number(x[at0 + axis[node0]!]! > cut[node0]!);
+      node1 = 2 * node1 + 1 + Number(x[at1 + axis[node1]!]! > cut[node1]!);
+      node2 = 2 * node2 + 1 + Number(x[at2 + axis[node2]!]! > cut[node2]!);
+      node3 = 2 * node3 + 1 + Number(x[at3 + axis[node3]!]! > cut[node3]!);
     }
-    leafOf[offset + i] = node - (leaves - 1);
+    leafOf[offset + i] = node0 - last;
+    leafOf[offset + i + 1] = node1 - last;
+    leafOf[offset + i + 2] = node2 - last;
+    leafOf[offset + i + 3] = node3 - last;
+  }
+  for (; i < rows; i++) {
+    let node = 0;
+    for (let level = 0; level < depth; level++) {
+      node = 2 * node + 1 + Number(x[i * d + axis[node]!]! > cut[node]!);
+    }
+    leafOf[offset + i] = node - last;
   }
 }
 
@@ -140,6 +219,29 @@ export function growBoxes(
       const value = x[at + a]!;
       if (value < low[box + a]!) low[box + a] = value;
       if (value > high[box + a]!) high[box + a] = value;
+    }
+  }
+}
+
+/** Makes the boxes of the leaves of rows in their order: leaf l has rows starts[l] .. starts[l + 1]. */
+export function boundLeaves(
+  { d, leaves, low, high }: SpaceTree,
+  sorted: Float32Array,
+  starts: Int32Array,
+): void {
+  for (let leaf = 0; leaf < leaves; leaf++) {
+    const end = starts[leaf + 1]! * d;
+    const box = (leaves - 1 + leaf) * d;
+    for (let a = 0; a < d; a++) {
+      let least = Number.POSITIVE_INFINITY;
+      let most = Number.NEGATIVE_INFINITY;
+      for (let at = starts[leaf]! * d + a; at < end; at += d) {
+        const value = sorted[at]!;
+        least = Math.min(least, value);
+        most = Math.max(most, value);
+      }
+      low[box + a] = least;
+      high[box + a] = most;
     }
   }
 }

@@ -1,5 +1,11 @@
 import type { Pacer } from '../host/pacer.ts';
-import { closeBoxes, growBoxes, locateRows, type SpaceTree } from '../host/space-tree.ts';
+import {
+  boundLeaves,
+  closeBoxes,
+  growBoxes,
+  locateRows,
+  type SpaceTree,
+} from '../host/space-tree.ts';
 import { flatSubvectors, forEachBlock, type SubvectorSource } from './subvectors.ts';
 
 /** Sub-vectors whose leaf in a space tree is known. */
@@ -72,15 +78,17 @@ export async function locateArray(
   for (let leaf = 0; leaf < leaves; leaf++) starts[leaf + 1]! += starts[leaf]!;
   const next = starts.slice();
   const order = new Uint32Array(count);
-  for (let i = 0; i < count; i++) order[next[found[i]!]!++] = i;
   const sorted = new Float32Array(data.length);
-  const leafOf = new Uint16Array(count);
   for (let i = 0; i < count; i++) {
-    const from = order[i]! * d;
-    leafOf[i] = found[order[i]!]!;
-    for (let a = 0; a < d; a++) sorted[i * d + a] = data[from + a]!;
+    const leaf = found[i]!;
+    const place = next[leaf]!;
+    next[leaf] = place + 1;
+    order[place] = i;
+    for (let a = 0; a < d; a++) sorted[place * d + a] = data[i * d + a]!;
   }
-  growBoxes(tree, sorted, leafOf, 0);
+  const leafOf = new Uint16Array(count);
+  for (let leaf = 0; leaf < leaves; leaf++) leafOf.fill(leaf, starts[leaf], starts[leaf + 1]);
+  boundLeaves(tree, sorted, starts);
   closeBoxes(tree);
   return {
     source: subtreeSource(sorted, starts, tree),
