@@ -31,7 +31,6 @@ export function filterBox(
   to: usize,
   work: usize,
 ): i32 {
-  if (d == 4) return filterBox4(low, high, codebook, from, length, to, work);
   const bytes = <usize>d << 3;
   const middles = work;
   const sides = work + bytes;
@@ -84,61 +83,6 @@ export function filterBox(
     const far = load<f64>(distance);
     store<u16>(kept, codeword);
     // A number from the comparison, not a branch: whether a codeword stays cannot be predicted.
-    kept += <usize>!(far - margin * (far + diagonal) > span) << 1;
-  }
-  return <i32>((kept - to) >> 1);
-}
-
-/** The same for d = 4, the common case, without inner loops. */
-function filterBox4(
-  low: usize,
-  high: usize,
-  codebook: usize,
-  from: usize,
-  length: i32,
-  to: usize,
-  work: usize,
-): i32 {
-  const low0 = v128.load(low);
-  const low1 = v128.load(low, 16);
-  const high0 = v128.load(high);
-  const high1 = v128.load(high, 16);
-  const half = f64x2.splat(0.5);
-  const middle0 = f64x2.mul(f64x2.add(low0, high0), half);
-  const middle1 = f64x2.mul(f64x2.add(low1, high1), half);
-  const side0 = f64x2.sub(high0, low0);
-  const side1 = f64x2.sub(high1, low1);
-  const squares = f64x2.add(f64x2.mul(side0, side0), f64x2.mul(side1, side1));
-  const diagonal = f64x2.extract_lane(squares, 0) + f64x2.extract_lane(squares, 1);
-  let worst: f64 = Infinity;
-  let pivot = codebook;
-  let distance = work;
-  const last = from + (<usize>length << 1);
-  for (let p = from; p < last; p += 2, distance += 8) {
-    const c = codebook + (<usize>load<u16>(p) << 5);
-    const e0 = f64x2.sub(middle0, v128.load(c));
-    const e1 = f64x2.sub(middle1, v128.load(c, 16));
-    const sums = f64x2.add(f64x2.mul(e0, e0), f64x2.mul(e1, e1));
-    const sum = f64x2.extract_lane(sums, 0) + f64x2.extract_lane(sums, 1);
-    store<f64>(distance, sum);
-    const isNearer = sum < worst;
-    worst = select(sum, worst, isNearer);
-    pivot = select(c, pivot, isNearer);
-  }
-  const pivot0 = v128.load(pivot);
-  const pivot1 = v128.load(pivot, 16);
-  const margin = MARGIN * 6;
-  let kept = to;
-  distance = work;
-  for (let p = from; p < last; p += 2, distance += 8) {
-    const codeword = load<u16>(p);
-    const c = codebook + (<usize>codeword << 5);
-    const e0 = f64x2.abs(f64x2.sub(v128.load(c), pivot0));
-    const e1 = f64x2.abs(f64x2.sub(v128.load(c, 16), pivot1));
-    const sums = f64x2.add(f64x2.mul(e0, side0), f64x2.mul(e1, side1));
-    const span = worst + (f64x2.extract_lane(sums, 0) + f64x2.extract_lane(sums, 1));
-    const far = load<f64>(distance);
-    store<u16>(kept, codeword);
     kept += <usize>!(far - margin * (far + diagonal) > span) << 1;
   }
   return <i32>((kept - to) >> 1);

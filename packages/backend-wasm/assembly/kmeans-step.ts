@@ -8,6 +8,7 @@
  * from another one.
  */
 import { filterBox } from './kmeans-filter';
+import { filterBox4 } from './kmeans-filter4';
 import { assignLeaf, setLeafContext } from './kmeans-leaf';
 import { clearPartial } from './partial-sums';
 import { scratch } from './scratch';
@@ -20,6 +21,7 @@ let rowStarts: usize = 0;
 let low: usize = 0;
 let high: usize = 0;
 let codebook: usize = 0;
+let narrow: usize = 0;
 let k: i32 = 0;
 let d: i32 = 0;
 let depth: i32 = 0;
@@ -28,7 +30,7 @@ let depth: i32 = 0;
  * Arguments: x float32 [N, d], first row of each leaf int32 [leaves + 1], low and high corners float64
  * [2 leaves - 1, d], codebook float64 [k, d], all codewords uint16 [k], weights float64 [N] or 0,
  * assignments uint16 [N], partial results float64 [chunks, k (d + 1) + 2], k, d, depth of the tree,
- * depth of the subtrees' roots. Chunks: 2^(that depth).
+ * depth of the subtrees' roots, codebook float32 [k, d]. Chunks: 2^(depth of the roots).
  */
 export function kmeansStep(args: usize, begin: i32, end: i32): void {
   const x = load<usize>(args);
@@ -44,6 +46,7 @@ export function kmeansStep(args: usize, begin: i32, end: i32): void {
   d = load<i32>(args, 40);
   depth = load<i32>(args, 44);
   const roots = load<i32>(args, 48);
+  narrow = load<usize>(args, 52);
   for (let chunk = begin; chunk < end; chunk++) {
     const partial = clearPartial(partials, chunk, k * (d + 1) + 2);
     setLeafContext(x, d, codebook, k, weights, assigned, partial);
@@ -70,16 +73,27 @@ function shorten(node: i32, from: usize, length: i32, to: usize): i32 {
   const box = <usize>(node * d) << 3;
   if (load<f64>(low + box) > load<f64>(high + box)) return 0;
   if (length > 1) {
+    if (d == 4) {
+      return filterBox4(low + box, high + box, narrow, from, length, to, scratch() + WORK);
+    }
     return filterBox(low + box, high + box, codebook, d, from, length, to, scratch() + WORK);
   }
   if (length == 1) store<u16>(to, load<u16>(from));
   return length;
 }
 
+/**
+ * Goes down from a node, whose parent's list is given. Lists are shortened on every second level,
+ * counted from the leaves: a level of lists costs more than it saves the next one.
+ */
 function visit(node: i32, level: i32, from: usize, length: i32): void {
-  const list = levelList(level);
-  const kept = shorten(node, from, length, list);
-  if (kept == 0) return;
+  let list = from;
+  let kept = length;
+  if (((depth - level) & 1) == 0) {
+    list = levelList(level);
+    kept = shorten(node, from, length, list);
+    if (kept == 0) return;
+  }
   if (level < depth) {
     visit(2 * node + 1, level + 1, list, kept);
     visit(2 * node + 2, level + 1, list, kept);

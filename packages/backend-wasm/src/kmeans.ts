@@ -40,6 +40,7 @@ class Session implements KMeansSession {
   readonly #count: number;
   readonly #blocks: number[] = [];
   readonly #codebook: number;
+  readonly #narrow: number;
   readonly #assignments: number;
   readonly #partials: number;
   readonly #totals: number;
@@ -75,11 +76,12 @@ class Session implements KMeansSession {
       this.#assignments = take(2 * count);
       engine.uint16(this.#assignments, count).fill(0);
       this.#codebook = take(8 * k * d);
+      this.#narrow = take(4 * k * d);
       this.#partials = take(8 * 2 ** subtreeLevel * width);
       this.#totals = take(8 * width);
       this.#args = [
         ...[x, rowStarts, low, high, this.#codebook, all, mass, this.#assignments],
-        ...[this.#partials, k, d, tree.depth, subtreeLevel],
+        ...[this.#partials, k, d, tree.depth, subtreeLevel, this.#narrow],
       ];
     } catch (error) {
       this.dispose();
@@ -93,6 +95,7 @@ class Session implements KMeansSession {
     const width = widthOf(this.#rows);
     const subtrees = 2 ** subtreeLevel;
     engine.float64(this.#codebook, k * d).set(codebook);
+    engine.float32(this.#narrow, k * d).set(codebook);
     engine.run('kmeansStep', this.#args, subtrees);
     const args = [this.#partials, subtrees, width, this.#totals];
     engine.run('kmeansTotal', args, chunksOf(width, 4096));

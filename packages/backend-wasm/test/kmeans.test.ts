@@ -81,6 +81,28 @@ describe('k-means on the engine', () => {
     }
   }, 60_000);
 
+  it('rules nothing out wrongly where float32 has no digits left for it', async () => {
+    const count = 4000;
+    const normal = new RandomStream(5).fillNormal(new Float32Array(4 * count));
+    const scales = [
+      // Far from zero and close together, so that squares cancel; squares below and above float32.
+      (x: number) => 1000 + 1e-3 * x,
+      (x: number, i: number) => (i % 4 === 0 ? 4096 : 0) + 1e-4 * x,
+      (x: number) => 1e-23 * x,
+      (x: number) => 1e-42 * x,
+      (x: number) => 1e19 * x,
+      (x: number) => 5e37 * x,
+      (x: number, i: number) => x * 10 ** ((i % 7) * 5 - 15),
+    ];
+    for (const scaled of scales) {
+      const data = normal.map(scaled);
+      const options = { data, dimension: 4, k: 64, random: 3, sampleSize: 2048, maxIterations: 2 };
+      const { codebook, assignments } = await everywhere(options);
+      const { indices } = nearestCodewords(data, codebook, 4);
+      expect(assignments.every((j, i) => j === indices[i])).toBe(true);
+    }
+  }, 60_000);
+
   it('goes on from a codebook with empty clusters and with equal codewords', async () => {
     const data = new RandomStream(1).fillNormal(new Float32Array(4 * 3000));
     const codebook = new Float32Array(4 * 32).fill(0.5, 0, 64).fill(1e6, 64);
