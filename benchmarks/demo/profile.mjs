@@ -12,7 +12,7 @@ import { openModel } from '@vq4dit/checkpoint';
 import {
   calibrate,
   collectGrams,
-  DEFAULT_RECIPE,
+  OUTPUT_ERROR_RECIPE,
   RandomStream,
   startLayer,
   TensorOps,
@@ -90,13 +90,13 @@ const quantized = await phase('k-means', async () => {
   return list;
 });
 const grams = await phase('input statistics', () =>
-  collectGrams(ops, { stack, source, trajectories: DEFAULT_RECIPE.statisticsTrajectories }),
+  collectGrams(ops, { stack, source, trajectories: OUTPUT_ERROR_RECIPE.statisticsTrajectories }),
 );
 const layers = await phase('candidates and assignments', async () => {
   const starts = new Map();
   for (const { matrix, weight } of quantized) {
     const bias = await model.readFloat32(`${matrix.name}.bias`);
-    const options = { ...DEFAULT_RECIPE, gram: grams.get(matrix.name) };
+    const options = { ...OUTPUT_ERROR_RECIPE, gram: grams.get(matrix.name) };
     starts.set(matrix.name, await startLayer(matrix, weight, bias, options));
   }
   return starts;
@@ -123,7 +123,7 @@ async function profile(name, run) {
 }
 
 const calibration = await profile(`calibration, ${STEPS} steps`, () =>
-  calibrate(ops, { stack, source, layers, trajectories: 1, options: DEFAULT_RECIPE }),
+  calibrate(ops, { stack, source, layers, trajectories: 1, options: OUTPUT_ERROR_RECIPE }),
 );
 const images = 64;
 const noise = new RandomStream(0).fillNormal(

@@ -4,7 +4,7 @@
 import {
   calibrate,
   collectGrams,
-  DEFAULT_RECIPE,
+  OUTPUT_ERROR_RECIPE,
   RandomStream,
   startLayer,
   TensorOps,
@@ -34,14 +34,20 @@ export async function quantize(backend, problem, onProgress = () => {}) {
     const layers = new Map();
     for (const parts of problem.layers) {
       const { name } = parts;
-      const options = { ...DEFAULT_RECIPE, gram: grams.get(name) };
+      const options = { ...OUTPUT_ERROR_RECIPE, gram: grams.get(name) };
       const { data: bias } = problem.tensors[`${name}.bias`];
       const start = await startLayer(matrix(problem, parts), new VqWeight(parts), bias, options);
       layers.set(name, start);
     }
     const losses = [];
     const weights = await calibrate(ops, {
-      ...{ stack, source, layers, trajectories: settings.trajectories, options: DEFAULT_RECIPE },
+      ...{
+        stack,
+        source,
+        layers,
+        trajectories: settings.trajectories,
+        options: OUTPUT_ERROR_RECIPE,
+      },
       onProgress({ blockError, step, steps }) {
         losses.push(blockError);
         onProgress(step, steps);

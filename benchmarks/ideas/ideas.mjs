@@ -110,7 +110,7 @@ const chooseAgain = async (lab, calibrated) => {
   return hardStart(lab, chosen, new Map([...calibrated].map(([name, { bias }]) => [name, bias])));
 };
 
-const { learningRates } = RECIPES.default;
+const { learningRates } = RECIPES['output-error'];
 const byError = (codebook) => ({
   codebookRateUnit: 'layer-error',
   learningRates: { ...learningRates, codebook, softCodebook: codebook },
@@ -123,7 +123,7 @@ const rate = (codebook) => ({
 export const IDEAS = [
   { name: 'codebooks of k-means, nearest assignments', start: async (lab) => lab.kmeans },
   {
-    name: 'assignments by output error (the default recipe)',
+    name: 'assignments by output error (recipe output-error)',
     start: (lab) => eachLayer(lab, chooseAssignments),
   },
   {
@@ -172,7 +172,7 @@ export const IDEAS = [
     options: { warmup },
   })),
   ...[0.01, 0.02, 0.04, 0.08].map((codebook) => ({
-    name: `four rounds, codebook rate ${codebook} of the layer's error${codebook === 0.02 ? ' (the best recipe)' : ''}`,
+    name: `four rounds, codebook rate ${codebook} of the layer's error${codebook === 0.02 ? ' (recipe best)' : ''}`,
     start: (lab) => eachLayer(lab, refine()),
     options: byError(codebook),
   })),

@@ -70,7 +70,7 @@ export function train({ ops, stack, source }, layers, { trajectories, first = 0,
   const later = { ...source, trajectory: (o, index) => source.trajectory(o, first + index) };
   return calibrate(ops, {
     ...{ stack, source: later, layers, trajectories },
-    options: { ...RECIPES.default, candidates: 1, ...options },
+    options: { ...RECIPES['output-error'], candidates: 1, ...options },
   });
 }
 

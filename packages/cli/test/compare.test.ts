@@ -45,7 +45,7 @@ const reportOf = async (out: string): Promise<Report> =>
 
 describe('compare', () => {
   const args = comparison(
-    ...['all', '--methods', 'vq,vq4dit', '--bits', '2', '--seeds', '0;2=0,1'],
+    ...['all', '--methods', 'vq,best', '--bits', '2', '--seeds', '0;2=0,1'],
     ...['--headline', 'vq', '--headline-samples', '16'],
   );
 
@@ -67,7 +67,7 @@ describe('compare', () => {
     expect(report.rows.map(({ method, bits, seeds }) => [method, bits, seeds])).toEqual([
       ['original', undefined, []],
       ['vq', 2, [0, 1]],
-      ['vq4dit', 2, [0, 1]],
+      ['best', 2, [0, 1]],
     ]);
     for (const row of report.rows) {
       expect(row.images).toBe(12);

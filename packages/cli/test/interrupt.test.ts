@@ -163,14 +163,16 @@ describe('a run of the best recipe', () => {
     expect(existsSync(work)).toBe(false);
   });
 
-  it('loses less of the blocks than the default, at the same bits', async () => {
-    await succeed(['quantize', model, at('best/default'), ...CALIBRATE]);
+  it('loses less of the blocks than assignments alone by output error, at the same bits', async () => {
+    await succeed([
+      ...['quantize', model, at('best/usual'), '--recipe', 'output-error', ...CALIBRATE],
+    ]);
     const verify = async (name: string) => {
       const measured = ['--blocks', '--steps', '3', '--repeats', '1', '--json'];
       const { stdout } = await succeed(['verify', model, at(`best/${name}`), ...measured]);
       return JSON.parse(stdout) as { bitsPerWeight: number; errors: { block: number } };
     };
-    const [best, usual] = [await verify('whole'), await verify('default')];
+    const [best, usual] = [await verify('whole'), await verify('usual')];
     expect(best.bitsPerWeight).toBe(usual.bitsPerWeight);
     expect(best.errors.block).toBeLessThan(usual.errors.block);
   });

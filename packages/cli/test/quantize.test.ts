@@ -227,7 +227,7 @@ describe('quantize --method vq4dit', () => {
     expect(line).toMatch(new RegExp(`^Backend: ${backend} \\(.+\\)$`));
     // Nothing but notes of our own: the libraries below are silent.
     const own =
-      /^(Backend: |Fewer than |K-means (\d|runs on one thread)|Input statistics \d|Candidates \d|Calibration \d)/;
+      /^(Backend: |Fewer than |K-means (\d|runs on one thread)|Input statistics \d|Candidates \d|Refinement \d|Calibration \d)/;
     for (const text of stderr.trimEnd().split('\n')) expect(text).toMatch(own);
   });
 

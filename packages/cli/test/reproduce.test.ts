@@ -80,7 +80,7 @@ it('compares all methods on a latent model with an image decoder and Inception-v
     'vq',
     'vq-codebook',
     'paper',
-    'vq4dit',
+    'output-error',
     'best',
   ];
   const result = await json<{ rows: readonly Row[]; failed: readonly unknown[] }>([

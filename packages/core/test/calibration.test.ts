@@ -11,10 +11,10 @@ import {
   calibrate,
   collectGrams,
   collectRanges,
-  DEFAULT_RECIPE,
   InterruptedError,
   type LayerStart,
   linear,
+  OUTPUT_ERROR_RECIPE,
   PAPER_RECIPE,
   PUBLISHED_CODE_RECIPE,
   RandomStream,
@@ -163,7 +163,7 @@ describe('calibration', () => {
       },
     ],
     ['three candidates', { ...RECIPE, candidates: 3, ratioStart: 'inverse-distance' }],
-    ['default', { ...DEFAULT_RECIPE, learningRates: RECIPE.learningRates }],
+    ['output-error', { ...OUTPUT_ERROR_RECIPE, learningRates: RECIPE.learningRates }],
     ['warm-up', { ...RECIPE, warmup: 0.3 }],
     [
       'rates in units of the layer error',
@@ -211,7 +211,7 @@ describe('calibration', () => {
   }
 
   it('chooses assignments by output error better than codebooks alone can be trained', async () => {
-    const recipe = { ...DEFAULT_RECIPE, learningRates: RECIPE.learningRates };
+    const recipe = { ...OUTPUT_ERROR_RECIPE, learningRates: RECIPE.learningRates };
     const chosen = await toy(recipe);
     const codebookOnly = await toy({ ...recipe, candidates: 1 });
     const [many, one] = [await chosen.run(), await codebookOnly.run()];

@@ -1,9 +1,7 @@
 import { mkdir } from 'node:fs/promises';
-import { join, relative } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { openModel, outputError } from '@vq4dit/checkpoint';
 import { ArgumentError, VqError } from '@vq4dit/core';
-import { demoModel } from '@vq4dit/demo-model';
 import { markdownTable } from '@vq4dit/report';
 import { Command, Option } from 'commander';
 import {
@@ -26,6 +24,7 @@ import { REPORT_FILES, type ReportContext, writeReport } from '../compare/report
 import { type Outcome, runCells } from '../compare/run.ts';
 import { comparisonTable } from '../compare/table.ts';
 import { type CommandContext, type GlobalOptions, withContext } from '../context.ts';
+import { DEMO_FILES } from '../demo-files.ts';
 import { integer, number } from '../terminal/parse.ts';
 import { formatSeconds } from '../terminal/reporter.ts';
 
@@ -94,7 +93,7 @@ export function compareCommand(): Command {
       `
 Examples:
   vq4dit compare --quick
-  vq4dit compare model.pt --methods vq,vq4dit --bits 2 --seeds 0,1,2
+  vq4dit compare model.pt --methods vq,best --bits 2 --seeds 0,1,2
   vq4dit compare                              the whole table of the demo model: some hours`,
     )
     .action((models: string[], flags: CompareFlags, command: Command) =>
@@ -102,11 +101,6 @@ Examples:
         compare(context, models, { ...flags, ...command.optsWithGlobals<GlobalOptions>() }),
       ),
     );
-}
-
-/** Relative to where the command runs, as a model is usually given: records stay true in another place. */
-function demoPath(): string {
-  return relative('', fileURLToPath(demoModel.checkpoint));
 }
 
 async function compare(
@@ -125,7 +119,7 @@ async function compare(
     headlineSamples: flags.headlineSamples ?? defaults.headlineSamples,
   };
   const request: CompareRequest = {
-    models: namedModels(models.length > 0 ? models : [demoPath()]),
+    models: namedModels(models.length > 0 ? models : [DEMO_FILES.checkpoint]),
     methods: flags.methods ?? DEFAULT_METHODS,
     bits: flags.bits ?? defaults.bits,
     seeds: flags.seeds ?? defaults.seeds,

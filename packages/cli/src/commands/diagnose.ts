@@ -41,7 +41,7 @@ export function diagnoseCommand(): Command {
       '--methods <list>',
       'calibrated methods, named as in compare',
       (text) => text.split(','),
-      ['paper', 'vq4dit'],
+      ['paper', 'best'],
     )
     .addOption(new Option('--bits <n>', 'bits per weight').choices(['2', '3', '4']).default('2'))
     .option('--before <artefact>', 'an artefact of --method vq that is there already')
@@ -65,7 +65,7 @@ export function diagnoseCommand(): Command {
       `
 Examples:
   vq4dit diagnose model.pt --out out/why
-  vq4dit diagnose model.pt --before out/vq --after out/paper out/vq4dit`,
+  vq4dit diagnose model.pt --before out/vq --after out/paper out/best`,
     )
     .action((model: string, flags: DiagnoseFlags, command: Command) =>
       withContext(command, (context) =>

@@ -94,7 +94,7 @@ export function quantizeCommand(): Command {
         'how assignments and codebooks are calibrated; see docs/method.md',
       )
         .choices(Object.keys(RECIPES))
-        .default('default'),
+        .default(DEFAULT_SETTINGS.recipe),
     )
     .option('--trajectories <n>', 'calibration trajectories', integer(1), budget.trajectories)
     .option('--steps <n>', 'sampling steps of a trajectory', integer(1, 1000), budget.steps)

@@ -37,20 +37,27 @@ export const METHODS: readonly Method[] = [
     ...{ method: 'gptq', args: ['--granularity', 'channel'], calibrated: true },
   }),
   method('vq', 'VQ (k-means)'),
-  vq4dit('vq-codebook', 'VQ, codebooks calibrated', '--candidates', '1'),
+  vq4dit(
+    'vq-codebook',
+    'VQ, codebooks calibrated',
+    '--recipe',
+    'output-error',
+    '--candidates',
+    '1',
+  ),
   vq4dit('paper', "VQ4DiT, the paper's recipe", '--recipe', 'paper'),
   vq4dit('paper-n1', "the paper's recipe, n = 1", '--recipe', 'paper', '--candidates', '1'),
   vq4dit('paper-n3', "the paper's recipe, n = 3", '--recipe', 'paper', '--candidates', '3'),
   vq4dit('paper-n4', "the paper's recipe, n = 4", '--recipe', 'paper', '--candidates', '4'),
   vq4dit('published-code', 'the published code', '--recipe', 'published-code'),
-  vq4dit('vq4dit', 'VQ4DiT, default recipe'),
+  vq4dit('output-error', 'VQ4DiT, assignments by output error', '--recipe', 'output-error'),
   vq4dit('best', 'VQ4DiT, best recipe', '--recipe', 'best'),
 ];
 
 /** Those that are compared where nothing is said. */
 export const DEFAULT_METHODS: readonly string[] = [
   ...['uniform', 'gptq', 'qdit', 'repq', 'vq', 'vq-codebook', 'paper', 'published-code'],
-  ...['vq4dit', 'best'],
+  ...['output-error', 'best'],
 ];
 
 /** The arguments that ask a method for so many bits per weight; undefined where it has no such rate. */

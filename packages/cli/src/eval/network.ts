@@ -1,15 +1,8 @@
-import { fileURLToPath } from 'node:url';
 import { openTensorFile } from '@vq4dit/checkpoint';
 import { ArgumentError, ModelError, type TensorOps } from '@vq4dit/core';
-import { demoModel } from '@vq4dit/demo-model';
 import { type FeatureNetwork, loadDemoNetwork, loadInception } from '@vq4dit/evaluation';
+import { DEMO_FILES } from '../demo-files.ts';
 import { fileSha256 } from './target.ts';
-
-/** Files that measure the images of the demo model. */
-export const DEMO_FILES = {
-  network: fileURLToPath(demoModel.features),
-  reference: fileURLToPath(demoModel.reference),
-};
 
 /** The first convolution of the Inception network, and its width where nothing was narrowed. */
 const INCEPTION = { first: 'Conv2d_1a_3x3.conv.weight', width: 32 };

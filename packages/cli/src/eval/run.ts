@@ -11,10 +11,10 @@ import {
   imageMetrics,
 } from '@vq4dit/evaluation';
 import type { CommandContext } from '../context.ts';
+import { DEMO_FILES } from '../demo-files.ts';
 import { defaultBatch, isLatent } from '../sample/defaults.ts';
 import { countMissing } from './missing.ts';
 import {
-  DEMO_FILES,
   type ImageKind,
   isDemoKind,
   networkFile,

@@ -1,7 +1,7 @@
 import {
   BEST_RECIPE,
   type CalibrationOptions,
-  DEFAULT_RECIPE,
+  OUTPUT_ERROR_RECIPE,
   PAPER_RECIPE,
   PUBLISHED_CODE_RECIPE,
   RATES,
@@ -25,8 +25,8 @@ export const ARTEFACT_FILES = ['model.safetensors', 'config.json'] as const;
 
 /** Names of complete calibration settings. */
 export const RECIPES = {
-  default: DEFAULT_RECIPE,
   best: BEST_RECIPE,
+  'output-error': OUTPUT_ERROR_RECIPE,
   paper: PAPER_RECIPE,
   'published-code': PUBLISHED_CODE_RECIPE,
 } as const satisfies Record<string, CalibrationOptions>;
@@ -70,7 +70,7 @@ export const DEFAULT_SETTINGS: QuantizeSettings = {
   seed: 0,
   codebookDType: 'F16',
   maxIterations: 100,
-  recipe: 'default',
-  calibration: RECIPES.default,
+  recipe: 'best',
+  calibration: RECIPES.best,
   budget: { trajectories: 20, steps: 20, batch: 8, cfgScale: 1, nullShare: 0.15 },
 };

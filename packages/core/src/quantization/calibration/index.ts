@@ -23,7 +23,7 @@ export {
   BEST_RECIPE,
   type CalibrationOptions,
   checkCalibrationOptions,
-  DEFAULT_RECIPE,
+  OUTPUT_ERROR_RECIPE,
   PAPER_RECIPE,
   PUBLISHED_CODE_RECIPE,
 } from './options.ts';

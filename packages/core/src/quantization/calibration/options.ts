@@ -2,7 +2,7 @@ import { ArgumentError } from '../../errors.ts';
 
 /**
  * Everything in which recipes of calibration differ. {@link PAPER_RECIPE} follows the paper where it
- * is known, {@link PUBLISHED_CODE_RECIPE} the authors' published program, {@link DEFAULT_RECIPE} and
+ * is known, {@link PUBLISHED_CODE_RECIPE} the authors' published program, {@link OUTPUT_ERROR_RECIPE} and
  * {@link BEST_RECIPE} are this project's own; each field may be chosen freely between them.
  */
 export interface CalibrationOptions {
@@ -116,7 +116,7 @@ export const PUBLISHED_CODE_RECIPE: CalibrationOptions = {
  * `benchmarks/`: assignments are chosen among the candidates by the error of each layer's output, in closed form,
  * and are hard from the start; all steps then train codebooks and biases end to end.
  */
-export const DEFAULT_RECIPE: CalibrationOptions = {
+export const OUTPUT_ERROR_RECIPE: CalibrationOptions = {
   ...PAPER_RECIPE,
   candidates: 4,
   ratioStart: 'output-error',
@@ -126,16 +126,17 @@ export const DEFAULT_RECIPE: CalibrationOptions = {
 };
 
 /**
- * Better than the default at the same number of steps, as measured in `benchmarks/`: codebooks and
- * assignments are refined in turns under the output error before the training, not assignments alone,
- * and the training's steps are as long as the layer's error allows, which matters most where that is
- * small: at 4 bits the default's steps undo a part of a good start.
+ * What is used unless another one is asked for, because it has the least error at the same number of
+ * steps, as measured in `benchmarks/`: codebooks and assignments are refined in turns under the output
+ * error before the training, not assignments alone as in {@link OUTPUT_ERROR_RECIPE}, and the training's
+ * steps are as long as the layer's error allows, which matters most where that is small: at 4 bits
+ * the other's steps undo a part of a good start.
  */
 export const BEST_RECIPE: CalibrationOptions = {
-  ...DEFAULT_RECIPE,
+  ...OUTPUT_ERROR_RECIPE,
   refinements: 4,
   codebookRateUnit: 'layer-error',
-  learningRates: { ...DEFAULT_RECIPE.learningRates, codebook: 0.02, softCodebook: 0.02 },
+  learningRates: { ...OUTPUT_ERROR_RECIPE.learningRates, codebook: 0.02, softCodebook: 0.02 },
 };
 
 /** @throws ArgumentError for a number outside its range. */
