@@ -127,6 +127,21 @@ describe('compare', () => {
     expect(cells.at(-1)!.headline!.result.curve).toMatchObject([{ images: 16 }]);
   });
 
+  it('--finished reports what is there and starts nothing', async () => {
+    const more = comparison('one', '--methods', 'vq,paper', '--bits', '2,3', '--seeds', '0,1');
+    await succeed([...more, '--headline-samples', '0', '--finished']);
+    const report = await reportOf('one');
+    expect(report.rows.map(({ method, bits, seeds }) => [method, bits, seeds])).toEqual([
+      ['original', undefined, []],
+      ['vq', 2, [0]],
+      ['vq', 3, [0]],
+    ]);
+    expect(report.left).toBe(6);
+    expect(report.failed).toEqual([]);
+    const cells = await readdir(join(folder, 'one/cells/garments'));
+    expect(cells.sort()).toEqual(['original', 'vq-2bit-seed0', 'vq-3bit-seed0']);
+  });
+
   it('refuses what it cannot compare before it begins', async () => {
     await fail(comparison('no', '--methods', 'magic'), /no method "magic"; the methods are /);
     await fail(comparison('no', '--methods', 'vq,vq'), /A value comes twice/, { code: 2 });

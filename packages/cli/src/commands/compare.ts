@@ -82,6 +82,7 @@ export function compareCommand(): Command {
     .option('--vae <path>', 'image decoder, for models that draw latents')
     .option('--config <file>', "JSON with the DiT's arguments, for checkpoints that have none")
     .option('--quick', 'a rough table in a quarter of an hour: few images, short calibrations')
+    .option('--finished', 'only report the cells that are finished; start none')
     .option(
       '--concurrency <n>',
       'cells at a time; a cell uses all cores by itself',
@@ -144,6 +145,7 @@ async function compare(
   try {
     outcome = await runCells(cells, {
       ...{ out, measure, common, concurrency, signal: context.signal },
+      recordedOnly: flags.finished,
       onLine: ({ id }, line) => task.update(done(), `${id}: ${line}`),
       onCell: async (now) => {
         outcome = now;

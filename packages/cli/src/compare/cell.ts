@@ -54,6 +54,8 @@ export interface CellContext {
     readonly draw: readonly string[];
   };
   readonly signal: AbortSignal;
+  /** Only what is recorded counts; no step is started. */
+  readonly recordedOnly?: boolean | undefined;
 }
 
 /** Images of a cell that the report shows, from the same noise in every cell. */
@@ -62,7 +64,7 @@ export const SHOWN_IMAGES = 10;
 /** Quantizes, measures errors and images; each step in a process of its own, and done once. */
 export async function runCell(
   cell: Cell,
-  { out, measure, common, signal }: CellContext,
+  { out, measure, common, signal, recordedOnly }: CellContext,
   onLine: (line: string) => void,
 ): Promise<CellResult> {
   const folder = join(out, 'cells', cell.id);
@@ -74,7 +76,7 @@ export async function runCell(
       folder,
       'quantize',
       ['quantize', model.path, artefact, ...quantized.args, ...common.model, ...common.all],
-      { signal, onLine },
+      { signal, onLine, recordedOnly },
     );
   const quantize = await makeArtefact();
   // Artefacts may have been deleted to save room; a step that is left to do has it made again.
@@ -83,7 +85,7 @@ export async function runCell(
     await rm(join(folder, 'quantize.json'), { force: true });
     await makeArtefact();
   };
-  const options = { signal, onLine, prepare };
+  const options = { signal, onLine, prepare, recordedOnly };
   const key = quantize ? digest(quantize.args) : 'original';
   const { errorSteps, errorRepeats } = measure;
   const verify =

@@ -25,6 +25,7 @@ export interface CompareFlags extends GlobalOptions {
   vae?: string;
   config?: string;
   quick?: boolean;
+  finished?: boolean;
   concurrency: number;
 }
 

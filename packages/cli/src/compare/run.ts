@@ -1,6 +1,7 @@
 import { InterruptedError, VqError } from '@vq4dit/core';
 import { type CellContext, type CellResult, runCell } from './cell.ts';
 import type { Cell } from './plan.ts';
+import { NotDoneError } from './step.ts';
 
 /** A cell that could not be made; the others go on. */
 export interface FailedCell {
@@ -50,6 +51,8 @@ export async function runCells(cells: readonly Cell[], options: RunOptions): Pro
         const done = await runCell(cell, options, (line) => options.onLine(cell, line));
         results.set(id, done);
       } catch (error) {
+        // What is not done and may not be started is left.
+        if (error instanceof NotDoneError) continue;
         if (error instanceof InterruptedError || !(error instanceof VqError)) throw error;
         failed.set(id, { id, reason: error.message });
       }

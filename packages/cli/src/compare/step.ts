@@ -1,6 +1,7 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '@vq4dit/checkpoint';
+import { VqError } from '@vq4dit/core';
 import { runWorker, type WorkerOptions } from './worker.ts';
 
 /** A step of a cell as it was done, in `<step>.json`. */
@@ -14,26 +15,36 @@ export interface StepRecord<T> {
   readonly resumed: boolean;
 }
 
+/** A step that is not done, where nothing may be started. */
+export class NotDoneError extends VqError {
+  override readonly name = 'NotDoneError';
+}
+
 /** Options of {@link doStep}. */
 export interface StepOptions extends WorkerOptions {
   /** Called before the step is done, and not where it is already. */
   readonly prepare?: () => Promise<void>;
+  /** Gives what is recorded and starts nothing. */
+  readonly recordedOnly?: boolean | undefined;
 }
 
 /**
  * Does one step of a cell in a worker, or gives what an earlier run has recorded. A step counts as
  * done when its record is written, whole.
+ *
+ * @throws NotDoneError where it is not and `recordedOnly` is set
  */
 export async function doStep<T>(
   folder: string,
   name: string,
   args: readonly string[],
-  { prepare, ...options }: StepOptions,
+  { prepare, recordedOnly, ...options }: StepOptions,
 ): Promise<StepRecord<T>> {
   const file = join(folder, `${name}.json`);
   const begun = join(folder, `${name}.begun`);
   const found = await readRecord<T>(file);
   if (found && found.args.join('\0') === args.join('\0')) return found;
+  if (recordedOnly) throw new NotDoneError(`${file} is not there, or of other settings.`);
   await prepare?.();
   await mkdir(folder, { recursive: true });
   const before = await readFile(begun, 'utf8').catch(() => undefined);
