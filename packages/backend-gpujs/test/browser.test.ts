@@ -38,7 +38,7 @@ describe.skipIf(!executablePath || !gpuJs)('in Chromium', () => {
     console.info(report.device, report.counts);
     expect(report.device).toContain('WebGL 2 by gpu.js (WebGL2Kernel)');
     expect(report).toMatchObject({ bad: [], problems: [] });
-  }, 300_000);
+  }, 600_000);
 
   it('has the column of docs/support.md that it should have', async () => {
     const now = await call('support');
