@@ -128,13 +128,11 @@ function machineOf(rows) {
 
 function devicesTable(rows) {
   const lines = rows.map(({ contender, version, device }) => {
-    return [contender, [contender, version].filter(Boolean).join(' '), device ?? 'not known'];
+    return `${[contender, version].filter(Boolean).join(' ')}\n${device ?? 'not known'}`;
   });
-  const unique = new Map(lines.map((line) => [line.join('\n'), line]));
-  const sorted = [...unique.values()].sort(([a], [b]) => (a < b ? -1 : 1));
   return {
     kind: 'table',
     columns: ['contender', 'device'],
-    rows: sorted.map(([, ...cells]) => cells),
+    rows: [...new Set(lines)].sort().map((line) => line.split('\n')),
   };
 }

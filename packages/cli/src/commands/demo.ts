@@ -1,9 +1,8 @@
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type ModelFile, openModel, writeFileAtomic } from '@vq4dit/checkpoint';
-import { demoModel } from '@vq4dit/demo-model';
 import { Command } from 'commander';
 import { type CommandContext, withContext } from '../context.ts';
+import { DEMO_FILES } from '../demo-files.ts';
 import { sizeOnDisk } from '../model-size.ts';
 import { checkOutputFolder } from '../output.ts';
 import { ARTEFACT_FILES, DEFAULT_SETTINGS, type QuantizeSettings } from '../quantize/options.ts';
@@ -58,7 +57,7 @@ export function demoCommand(): Command {
 
 async function demo(context: CommandContext, flags: DemoFlags): Promise<void> {
   const { reporter } = context;
-  const source = fileURLToPath(demoModel.checkpoint);
+  const source = DEMO_FILES.checkpoint;
   await checkOutputFolder(join(flags.out, 'vq'), ARTEFACT_FILES, []);
   const settings: QuantizeSettings = {
     ...DEFAULT_SETTINGS,

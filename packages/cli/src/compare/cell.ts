@@ -70,13 +70,14 @@ export async function runCell(
   const folder = join(out, 'cells', cell.id);
   const { model, quantized } = cell;
   const artefact = join(folder, 'artefact');
+  const work = { signal, onLine, recordedOnly };
   const makeArtefact = async () =>
     quantized &&
     doStep<QuantizeReport>(
       folder,
       'quantize',
       ['quantize', model.path, artefact, ...quantized.args, ...common.model, ...common.all],
-      { signal, onLine, recordedOnly },
+      work,
     );
   const quantize = await makeArtefact();
   // Artefacts may have been deleted to save room; a step that is left to do has it made again.
@@ -85,7 +86,7 @@ export async function runCell(
     await rm(join(folder, 'quantize.json'), { force: true });
     await makeArtefact();
   };
-  const options = { signal, onLine, prepare, recordedOnly };
+  const options = { ...work, prepare };
   const key = quantize ? digest(quantize.args) : 'original';
   const { errorSteps, errorRepeats } = measure;
   const verify =

@@ -1,5 +1,6 @@
 import { RATES, UNIFORM_BITS } from '@vq4dit/core';
 import { isGridMethod } from '../quantize/grid-options.ts';
+import type { RecipeName } from '../quantize/options.ts';
 
 /** A way to quantize: what it is called, and what `vq4dit quantize` is told. */
 export interface Method {
@@ -21,8 +22,8 @@ const method = (
 ): Method => ({ name, title, method, args, calibrated });
 const variant = (name: string, title: string, of: string, ...args: string[]): Method =>
   method(name, title, { method: of, args });
-const vq4dit = (name: string, title: string, ...args: string[]): Method =>
-  method(name, title, { method: 'vq4dit', args, calibrated: true });
+const vq4dit = (name: string, title: string, recipe: RecipeName, ...args: string[]): Method =>
+  method(name, title, { method: 'vq4dit', args: ['--recipe', recipe, ...args], calibrated: true });
 
 /** Every method that can be named; a new one is one line. */
 export const METHODS: readonly Method[] = [
@@ -37,21 +38,14 @@ export const METHODS: readonly Method[] = [
     ...{ method: 'gptq', args: ['--granularity', 'channel'], calibrated: true },
   }),
   method('vq', 'VQ (k-means)'),
-  vq4dit(
-    'vq-codebook',
-    'VQ, codebooks calibrated',
-    '--recipe',
-    'output-error',
-    '--candidates',
-    '1',
-  ),
-  vq4dit('paper', "VQ4DiT, the paper's recipe", '--recipe', 'paper'),
-  vq4dit('paper-n1', "the paper's recipe, n = 1", '--recipe', 'paper', '--candidates', '1'),
-  vq4dit('paper-n3', "the paper's recipe, n = 3", '--recipe', 'paper', '--candidates', '3'),
-  vq4dit('paper-n4', "the paper's recipe, n = 4", '--recipe', 'paper', '--candidates', '4'),
-  vq4dit('published-code', 'the published code', '--recipe', 'published-code'),
-  vq4dit('output-error', 'VQ4DiT, assignments by output error', '--recipe', 'output-error'),
-  vq4dit('best', 'VQ4DiT, best recipe', '--recipe', 'best'),
+  vq4dit('vq-codebook', 'VQ, codebooks calibrated', 'output-error', '--candidates', '1'),
+  vq4dit('paper', "VQ4DiT, the paper's recipe", 'paper'),
+  vq4dit('paper-n1', "the paper's recipe, n = 1", 'paper', '--candidates', '1'),
+  vq4dit('paper-n3', "the paper's recipe, n = 3", 'paper', '--candidates', '3'),
+  vq4dit('paper-n4', "the paper's recipe, n = 4", 'paper', '--candidates', '4'),
+  vq4dit('published-code', 'the published code', 'published-code'),
+  vq4dit('output-error', 'VQ4DiT, assignments by output error', 'output-error'),
+  vq4dit('best', 'VQ4DiT, best recipe', 'best'),
 ];
 
 /** Those that are compared where nothing is said. */

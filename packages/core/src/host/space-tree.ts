@@ -47,7 +47,7 @@ export function buildSpaceTree(sample: Float32Array, d: number, depth: number): 
   const inner = 2 ** depth - 1;
   const tree = emptyTree(d, depth, new Int32Array(inner), new Float32Array(inner));
   const order = Int32Array.from({ length: sample.length / d }, (_, i) => i);
-  splitNode(tree, sample, order, new Int32Array(order.length), 0, order.length, 0);
+  splitNode(tree, sample, order, new Int32Array(order.length), 0);
   return tree;
 }
 
@@ -58,91 +58,74 @@ function emptyTree(d: number, depth: number, axis: Int32Array, cut: Float32Array
   return { d, depth, leaves, axis, cut, low, high };
 }
 
-/** Splits the members `order[from .. to - 1]` of a node, in place. */
+/** Splits the members of a node, in place. */
 function splitNode(
   tree: SpaceTree,
   sample: Float32Array,
-  order: Int32Array,
+  members: Int32Array,
   scratch: Int32Array,
-  from: number,
-  to: number,
   node: number,
 ): void {
   if (node >= tree.leaves - 1) return;
   const { d } = tree;
-  let end = from;
-  if (to > from) {
-    const axis = longestAxis(sample, order, from, to, d);
+  const count = members.length;
+  let below = 0;
+  if (count > 0) {
+    const axis = longestAxis(sample, members, d);
     let sum = 0;
-    for (let i = from; i < to; i++) sum += sample[order[i]! * d + axis]!;
-    let cut = Math.fround(sum / (to - from));
-    end = partition(sample, order, scratch, from, to, d, axis, cut);
-    const least = LEAST_PART * (to - from);
-    if (end - from < least || to - end < least) {
-      cut = median(sample, order, from, to, d, axis);
-      end = partition(sample, order, scratch, from, to, d, axis, cut);
+    for (let i = 0; i < count; i++) sum += sample[members[i]! * d + axis]!;
+    let cut = Math.fround(sum / count);
+    below = partition(sample, members, scratch, d, axis, cut);
+    if (Math.min(below, count - below) < LEAST_PART * count) {
+      cut = median(sample, members, d, axis);
+      below = partition(sample, members, scratch, d, axis, cut);
     }
     tree.axis[node] = axis;
     tree.cut[node] = cut;
   }
-  splitNode(tree, sample, order, scratch, from, end, 2 * node + 1);
-  splitNode(tree, sample, order, scratch, end, to, 2 * node + 2);
+  splitNode(tree, sample, members.subarray(0, below), scratch, 2 * node + 1);
+  splitNode(tree, sample, members.subarray(below), scratch, 2 * node + 2);
 }
 
-/** Puts members that are not above the cut first, in their order; returns where the others begin. */
+/** Puts members that are not above the cut first, in their order; returns how many they are. */
 function partition(
   sample: Float32Array,
-  order: Int32Array,
+  members: Int32Array,
   scratch: Int32Array,
-  from: number,
-  to: number,
   d: number,
   axis: number,
   cut: number,
 ): number {
-  let below = from;
+  let below = 0;
   let above = 0;
-  for (let i = from; i < to; i++) {
-    const member = order[i]!;
+  for (let i = 0; i < members.length; i++) {
+    const member = members[i]!;
     // Both are written and one is kept: which one cannot be predicted.
     const isAbove = Number(sample[member * d + axis]! > cut);
     scratch[above] = member;
-    order[below] = member;
+    members[below] = member;
     above += isAbove;
     below += 1 - isAbove;
   }
-  for (let i = 0; i < above; i++) order[below + i] = scratch[i]!;
+  members.set(scratch.subarray(0, above), below);
   return below;
 }
 
-function median(
-  sample: Float32Array,
-  order: Int32Array,
-  from: number,
-  to: number,
-  d: number,
-  axis: number,
-): number {
-  const values = new Float32Array(to - from);
-  for (let i = from; i < to; i++) values[i - from] = sample[order[i]! * d + axis]!;
+function median(sample: Float32Array, members: Int32Array, d: number, axis: number): number {
+  const values = new Float32Array(members.length);
+  for (let i = 0; i < members.length; i++) values[i] = sample[members[i]! * d + axis]!;
   values.sort();
   return values[(values.length - 1) >> 1]!;
 }
 
-function longestAxis(
-  sample: Float32Array,
-  order: Int32Array,
-  from: number,
-  to: number,
-  d: number,
-): number {
+function longestAxis(sample: Float32Array, members: Int32Array, d: number): number {
   let longest = 0;
   let largest = -1;
   for (let a = 0; a < d; a++) {
     let least = Number.POSITIVE_INFINITY;
     let most = Number.NEGATIVE_INFINITY;
-    for (let i = from; i < to; i++) {
-      const value = sample[order[i]! * d + a]!;
+    for (let i = 0; i < members.length; i++) {
+      const value = sample[members[i]! * d + a]!;
       least = Math.min(least, value);
       most = Math.max(most, value);
     }
