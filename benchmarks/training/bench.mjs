@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * Times one training step (batch 64), one calibration step (batch 8, default recipe) and one sampling
+ * Times one training step (batch 64), one calibration step (batch 8, hard assignments) and one sampling
  * step (10 images, guided) of the demo model on our backends and in PyTorch, in turns:
  *
  *   npm run build && node benchmarks/training/bench.mjs [--rounds 3] [--kinds train,sample] [--out file.json]
