@@ -113,6 +113,9 @@ describe('compare', () => {
     await rm(artefact, { recursive: true });
     await succeed(both);
     expect((await reportOf('one')).failed).toEqual([]);
+    // A time means nothing without the machine and what else was busy on it.
+    const markdown = await readFile(join(folder, 'one/report.md'), 'utf8');
+    expect(markdown).toMatch(/Times: 2 cells on \d+ x .+, Node \d+\.\d+\.\d+, 2 cells at a time\./);
   });
 
   it('makes an artefact again that was deleted, where a step is left to do', async () => {

@@ -1,13 +1,16 @@
 import { spawnSync } from 'node:child_process';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { ArgumentError, type LayerState, OutputError, VqWeight } from '@vq4dit/core';
 import { ditPreset } from '@vq4dit/dit';
 import fc from 'fast-check';
 import { decode } from 'fast-png';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { quantizeCommand, settingsOf } from '../src/commands/quantize.ts';
+import { threadsOfWorkers } from '../src/compare/machine.ts';
 import { METHODS, rateArguments } from '../src/compare/methods.ts';
+import { planCells } from '../src/compare/plan.ts';
 import {
   checkNoInput,
   checkOutputFile,
@@ -31,6 +34,51 @@ const folder = await temporaryFolder();
 const selection = (more: Partial<LayerSelection> = {}): LayerSelection => ({
   ...{ codewords: 256, subvector: 4, include: [], exclude: [], splitQkv: true },
   ...more,
+});
+
+describe('planCells', () => {
+  const cells = planCells({
+    models: [{ name: 'm', path: 'm.pt' }],
+    methods: ['uniform', 'vq'],
+    bits: [3, 2],
+    seeds: { all: [5], byBits: new Map([[2, [0, 1]]]) },
+    headline: ['vq'],
+    calibration: {},
+  });
+
+  it('begins with the original and the fewest bits, and runs once what depends on no seed', () => {
+    expect(cells.map(({ id }) => id)).toEqual([
+      ...['m/original', 'm/uniform-2bit-seed0', 'm/vq-2bit-seed0', 'm/vq-2bit-seed1'],
+      ...['m/uniform-3bit-seed5', 'm/vq-3bit-seed5'],
+    ]);
+  });
+
+  it('measures headlines at the fewest bits and the first seed', () => {
+    const headlines = cells.filter(({ headline }) => headline).map(({ id }) => id);
+    expect(headlines).toEqual(['m/original', 'm/vq-2bit-seed0']);
+  });
+});
+
+describe('threadsOfWorkers', () => {
+  const chosen = process.env.VQ4DIT_THREADS;
+  afterEach(() => {
+    if (chosen === undefined) delete process.env.VQ4DIT_THREADS;
+    else process.env.VQ4DIT_THREADS = chosen;
+  });
+
+  it('shares the cores out among several workers, at least one for each', () => {
+    delete process.env.VQ4DIT_THREADS;
+    expect(threadsOfWorkers(1)).toBeUndefined();
+    expect(threadsOfWorkers(availableParallelism())).toBe(
+      availableParallelism() === 1 ? undefined : 1,
+    );
+    expect(threadsOfWorkers(1000)).toBe(1);
+  });
+
+  it('leaves the choice to the user', () => {
+    process.env.VQ4DIT_THREADS = '3';
+    expect(threadsOfWorkers(2)).toBeUndefined();
+  });
 });
 
 describe('planLayers', () => {

@@ -12,6 +12,7 @@ import {
   names,
   seeds,
 } from '../compare/flags.ts';
+import { circumstances, threadsOfWorkers } from '../compare/machine.ts';
 import { DEFAULT_METHODS, METHODS } from '../compare/methods.ts';
 import {
   type CompareRequest,
@@ -41,7 +42,7 @@ export function compareCommand(): Command {
     .option('--out <folder>', 'where to write', 'out/compare')
     .option(
       '--methods <list>',
-      `of ${METHODS.map(({ name }) => name).join(', ')} (default: all but paper-n*)`,
+      `of ${METHODS.map(({ name }) => name).join(', ')} (default: ${DEFAULT_METHODS.join(', ')})`,
       names,
     )
     .option('--bits <list>', 'bits per weight (default: 4,3,2)', integers)
@@ -85,7 +86,7 @@ export function compareCommand(): Command {
     .option('--finished', 'only report the cells that are finished; start none')
     .option(
       '--concurrency <n>',
-      'cells at a time; a cell uses all cores by itself',
+      'cells at a time, which share the cores; more than one is faster and takes more memory',
       integer(1, 64),
       1,
     )
@@ -137,7 +138,7 @@ async function compare(
     throw outputError(out, error);
   });
   const command = commandText(models, flags);
-  const report: ReportContext = { out, command, measure, quick, concurrency };
+  const report: ReportContext = { out, command, measure, quick };
   const common = commonArguments(flags);
   const started = performance.now();
   const task = context.reporter.task('Cells', cells.length);
@@ -145,6 +146,8 @@ async function compare(
   try {
     outcome = await runCells(cells, {
       ...{ out, measure, common, concurrency, signal: context.signal },
+      machine: circumstances(concurrency),
+      threads: threadsOfWorkers(concurrency),
       recordedOnly: flags.finished,
       onLine: ({ id }, line) => task.update(done(), `${id}: ${line}`),
       onCell: async (now) => {

@@ -54,6 +54,10 @@ export interface CellContext {
     readonly draw: readonly string[];
   };
   readonly signal: AbortSignal;
+  /** For the records: see circumstances. */
+  readonly machine: string;
+  /** Threads of each worker; undefined for the backend's own choice. */
+  readonly threads?: number | undefined;
   /** Only what is recorded counts; no step is started. */
   readonly recordedOnly?: boolean | undefined;
 }
@@ -64,13 +68,13 @@ export const SHOWN_IMAGES = 10;
 /** Quantizes, measures errors and images; each step in a process of its own, and done once. */
 export async function runCell(
   cell: Cell,
-  { out, measure, common, signal, recordedOnly }: CellContext,
+  { out, measure, common, ...worker }: CellContext,
   onLine: (line: string) => void,
 ): Promise<CellResult> {
   const folder = join(out, 'cells', cell.id);
   const { model, quantized } = cell;
   const artefact = join(folder, 'artefact');
-  const work = { signal, onLine, recordedOnly };
+  const work = { ...worker, onLine };
   const makeArtefact = async () =>
     quantized &&
     doStep<QuantizeReport>(

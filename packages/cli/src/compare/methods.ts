@@ -13,27 +13,34 @@ export interface Method {
   readonly args: readonly string[];
   /** Whether it is calibrated along trajectories, whose number and length are options. */
   readonly calibrated: boolean;
+  /** False where the result does not depend on the seed, so that one is enough. */
+  readonly seeded: boolean;
 }
 
 const method = (
   name: string,
   title: string,
-  { method = name, args = [], calibrated = false }: Partial<Omit<Method, 'name' | 'title'>> = {},
-): Method => ({ name, title, method, args, calibrated });
-const variant = (name: string, title: string, of: string, ...args: string[]): Method =>
-  method(name, title, { method: of, args });
+  {
+    method = name,
+    args = [],
+    calibrated = false,
+    seeded = true,
+  }: Partial<Omit<Method, 'name' | 'title'>> = {},
+): Method => ({ name, title, method, args, calibrated, seeded });
+const uniform = (name: string, title: string, ...args: string[]): Method =>
+  method(name, title, { method: 'uniform', args, seeded: false });
 const vq4dit = (name: string, title: string, recipe: RecipeName, ...args: string[]): Method =>
   method(name, title, { method: 'vq4dit', args: ['--recipe', recipe, ...args], calibrated: true });
 
 /** Every method that can be named; a new one is one line. */
 export const METHODS: readonly Method[] = [
-  method('uniform', 'uniform, round to nearest'),
+  uniform('uniform', 'uniform, round to nearest'),
   method('gptq', 'GPTQ', { calibrated: true }),
   method('qdit', 'Q-DiT', { calibrated: true }),
   method('repq', 'RepQ-ViT', { calibrated: true }),
-  variant('uniform-tensor', 'uniform, one grid a matrix', 'uniform', '--granularity', 'tensor'),
-  variant('uniform-group', 'uniform, groups of 128', 'uniform', '--group-size', '128'),
-  variant('uniform-mse', 'uniform, clipped by MSE', 'uniform', '--clipping', 'mse'),
+  uniform('uniform-tensor', 'uniform, one grid a matrix', '--granularity', 'tensor'),
+  uniform('uniform-group', 'uniform, groups of 128', '--group-size', '128'),
+  uniform('uniform-mse', 'uniform, clipped by MSE', '--clipping', 'mse'),
   method('gptq-channel', 'GPTQ, one grid a row', {
     ...{ method: 'gptq', args: ['--granularity', 'channel'], calibrated: true },
   }),

@@ -90,6 +90,7 @@ export function planCells(request: CompareRequest): Cell[] {
       const own = seeds.byBits.get(rate) ?? seeds.all;
       for (const [i, seed] of own.entries()) {
         for (const method of methods) {
+          if (i > 0 && !method.seeded) continue;
           const args = argumentsOf(method, rate, seed, request.calibration);
           if (!args) continue;
           cells.push({

@@ -1,10 +1,8 @@
 import { copyFile, mkdir } from 'node:fs/promises';
-import { cpus, totalmem } from 'node:os';
 import { join, sep } from 'node:path';
 import { writeFileAtomic } from '@vq4dit/checkpoint';
 import { type Block, markdownTable, type Page, renderPage, type Section } from '@vq4dit/report';
 import { sizeOnDisk } from '../model-size.ts';
-import { formatBytes } from '../terminal/reporter.ts';
 import {
   fidAgainstImages,
   fidAgainstSize,
@@ -12,6 +10,7 @@ import {
   layerErrors,
   timestepErrors,
 } from './charts.ts';
+import { machineText } from './machine.ts';
 import type { MeasureSettings } from './plan.ts';
 import { psnrOfCells } from './psnr.ts';
 import { type Row, rowsOf } from './rows.ts';
@@ -24,7 +23,6 @@ export interface ReportContext {
   readonly command: string;
   readonly measure: MeasureSettings;
   readonly quick: boolean;
-  readonly concurrency: number;
 }
 
 /** Files of a report, in the folder of the comparison. */
@@ -38,7 +36,7 @@ export async function writeReport(context: ReportContext, outcome: Outcome): Pro
   const sizes = new Map<string, number>();
   for (const [model, path] of paths) sizes.set(model, await sizeOnDisk(path));
   const rows = rowsOf(results, sizes, await psnrOfCells(results));
-  const machine = machineOf();
+  const machine = machineText();
   const settings = settingsText(context, outcome);
   const sections: Section[] = [];
   const markdown = [`# Comparison`, `${machine}. Command: \`${context.command}\`.`, ...settings];
@@ -63,7 +61,7 @@ export async function writeReport(context: ReportContext, outcome: Outcome): Pro
   };
   const json = {
     ...{ machine, command: context.command, quick: context.quick },
-    ...{ concurrency: context.concurrency, measure: context.measure, left, failed },
+    ...{ measure: context.measure, left, failed },
     rows: rows.map(({ cells, ...row }) => ({ ...row, cells: cells.map(({ id }) => id) })),
     cells: results,
   };
@@ -85,15 +83,9 @@ function withoutFolder(json: string): string {
 const writeText = (path: string, text: string) =>
   writeFileAtomic(path, [new TextEncoder().encode(text)]);
 
-function machineOf(): string {
-  const [first] = cpus();
-  const cores = `${cpus().length} x ${first?.model.trim() ?? 'unknown processor'}`;
-  return `${cores}, ${formatBytes(totalmem())} of memory, Node ${process.versions.node}`;
-}
-
 /** Paragraphs on how the figures were made. */
-function settingsText(context: ReportContext, { failed, left }: Outcome): string[] {
-  const { measure, quick, concurrency } = context;
+function settingsText(context: ReportContext, { results, failed, left }: Outcome): string[] {
+  const { measure, quick } = context;
   const guidance = measure.guidance === 1 ? 'no guidance' : `guidance ${measure.guidance}`;
   const lines = [
     `Images: ${measure.samples} a cell by ${measure.sampler.toUpperCase()} in ${measure.steps} steps, ${guidance}, all classes in turn, the same noise in every cell (seed ${measure.evalSeed}), which no calibration uses.`,
@@ -104,14 +96,22 @@ function settingsText(context: ReportContext, { failed, left }: Outcome): string
       'This is a quick run: few images, few sampling steps and short calibrations. It shows that everything works and roughly who wins; FID of so few images is too high for all, and calibrated methods can do better than this.',
     );
   }
-  if (concurrency > 1) {
-    lines.push(
-      `${concurrency} cells ran at a time, so their times are not those of a free machine.`,
-    );
-  }
+  lines.push(...timesText(results));
   if (left > 0) lines.push(`${left} cells are still to be done.`);
   for (const { id, reason } of failed) lines.push(`${id} failed: ${reason}`);
   return lines;
+}
+
+/** Where the quantizations ran that the times are of. */
+function timesText(results: Outcome['results']): string[] {
+  const cells = new Map<string, number>();
+  for (const { quantize } of results) {
+    if (quantize) cells.set(quantize.machine, (cells.get(quantize.machine) ?? 0) + 1);
+  }
+  if (cells.size === 0) return [];
+  const places = [...cells].map(([machine, n]) => `${n} cells on ${machine}`);
+  const several = cells.size > 1 ? ' Times compare only where these are alike.' : '';
+  return [`Times: ${places.join('; ')}.${several}`];
 }
 
 /** The pictures beside the report, so that its folder can be moved without the cells. */

@@ -11,6 +11,8 @@ export interface StepRecord<T> {
   readonly result: T;
   readonly peakBytes: number;
   readonly seconds: number;
+  /** Where the step was done, and beside how many others. */
+  readonly machine: string;
   /** True where an earlier attempt was stopped, so that the times are only those of the last one. */
   readonly resumed: boolean;
 }
@@ -22,6 +24,8 @@ export class NotDoneError extends VqError {
 
 /** Options of {@link doStep}. */
 export interface StepOptions extends WorkerOptions {
+  /** For the record. */
+  readonly machine: string;
   /** Called before the step is done, and not where it is already. */
   readonly prepare?: () => Promise<void>;
   /** Gives what is recorded and starts nothing. */
@@ -38,7 +42,7 @@ export async function doStep<T>(
   folder: string,
   name: string,
   args: readonly string[],
-  { prepare, recordedOnly, ...options }: StepOptions,
+  { prepare, recordedOnly, machine, ...options }: StepOptions,
 ): Promise<StepRecord<T>> {
   const file = join(folder, `${name}.json`);
   const begun = join(folder, `${name}.begun`);
@@ -50,7 +54,7 @@ export async function doStep<T>(
   const before = await readFile(begun, 'utf8').catch(() => undefined);
   await writeFile(begun, args.join('\0'));
   const done = await runWorker<T>(args, options);
-  const record: StepRecord<T> = { args, ...done, resumed: before === args.join('\0') };
+  const record: StepRecord<T> = { args, ...done, machine, resumed: before === args.join('\0') };
   await writeJson(file, record);
   await rm(begun, { force: true });
   return record;

@@ -27,6 +27,8 @@ export interface WorkerResult<T> {
 /** Options of {@link runWorker}. */
 export interface WorkerOptions {
   readonly signal: AbortSignal;
+  /** Threads of its backend. Default: the backend's own choice. */
+  readonly threads?: number | undefined;
   /** Called with each line that the worker writes for people: its progress. */
   readonly onLine?: (line: string) => void;
 }
@@ -41,13 +43,17 @@ export interface WorkerOptions {
  */
 export async function runWorker<T>(
   args: readonly string[],
-  { signal, onLine }: WorkerOptions,
+  { signal, onLine, threads }: WorkerOptions,
 ): Promise<WorkerResult<T>> {
   if (signal.aborted) throw new InterruptedError('Stopped; run the same command again to go on.');
   const started = performance.now();
   const child = fork(PROGRAM, [...args, '--json'], {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    env: { ...process.env, [WORKER_FLAG]: '1' },
+    env: {
+      ...process.env,
+      ...(threads !== undefined && { VQ4DIT_THREADS: String(threads) }),
+      [WORKER_FLAG]: '1',
+    },
     // A terminal's Ctrl-C would reach the worker twice, from the terminal and from here.
     detached: true,
   });
