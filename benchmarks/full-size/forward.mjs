@@ -12,7 +12,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -20,6 +20,7 @@ import { openModel } from '@vq4dit/checkpoint';
 import { createRegistry } from '@vq4dit/cli';
 import { RandomStream, TensorOps } from '@vq4dit/core';
 import { blockLinearShapes, DiTWeights, ditForward, tokenCount } from '@vq4dit/dit';
+import { machine, pythonEnvironment } from '../machine.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const { values } = parseArgs({
@@ -73,7 +74,10 @@ for _ in range(10):
     t = time.perf_counter(); a @ a; best = min(best, time.perf_counter() - t)
 print(2 * 2048 ** 3 / best / 1e9)`;
   const python = process.env.PYTHON ?? 'python3';
-  const done = spawnSync(python, ['-c', script], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const done = spawnSync(python, ['-c', script], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+    env: pythonEnvironment(),
+  });
   return done.status === 0 ? Number(done.stdout.toString()) : undefined;
 }
 
@@ -123,16 +127,13 @@ async function compare() {
   }
   const report = {
     machine: {
-      cpu: cpus()[0].model,
-      cores: cpus().length,
-      node: process.version,
+      ...machine(),
       v8: process.versions.v8,
     },
     backend: info,
     preset: values.preset,
     batch: 2,
     peakGflops: peak,
-    loadAverage: loadavg()[0],
     rows,
   };
   const major = process.versions.node.split('.')[0];

@@ -17,6 +17,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { createRegistry } from '@vq4dit/cli';
 import { kmeans, lloydStep, nearestCodewords, RandomStream, TensorOps } from '@vq4dit/core';
+import { machine, pythonEnvironment } from '../machine.mjs';
 
 const ROWS = 4608;
 const COLUMNS = 1152;
@@ -85,6 +86,7 @@ function runPeer(method, folder, updates = iterations) {
   const args = [peerScript, method, `${folder}/weights`, `${folder}/seeds`, d, k, updates];
   const { status, stdout, stderr } = spawnSync(python, args.map(String), {
     encoding: 'utf8',
+    env: pythonEnvironment(),
   });
   if (status !== 0) throw new Error(`${method} failed:\n${stderr}`);
   const result = JSON.parse(stdout);
@@ -160,11 +162,7 @@ try {
     layer: { rows: ROWS, columns: COLUMNS, d, k, subvectors: data.length / d },
     date: new Date().toISOString(),
     machine: {
-      cpu: os.cpus()[0].model,
-      cores: os.cpus().length,
-      memoryGiB: Math.round(os.totalmem() / 2 ** 30),
-      loadAverage: os.loadavg(),
-      node: process.version,
+      ...machine(),
       backend: backend.info().device,
       ...JSON.parse(execFileSync(python, [peerScript, 'versions'], { encoding: 'utf8' })),
     },

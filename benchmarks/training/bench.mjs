@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createTfjsWasmBackend } from '@vq4dit/backend-tfjs';
 import { createWasmBackend } from '@vq4dit/backend-wasm';
+import { machine } from '../machine.mjs';
 import { createOurs } from './ours.mjs';
 import { startPeer } from './peer.mjs';
 import { makeProblems, writeProblems } from './problem.mjs';
@@ -82,7 +83,7 @@ try {
 
   const report = existsSync(out) ? JSON.parse(readFileSync(out, 'utf8')) : {};
   report.benchmark = 'training';
-  report.machine = machine();
+  report.machine = { ...machine(), v8: process.versions.v8, ...versions };
   for (const { kind, count, slow } of kinds) {
     await agree(kind);
     const seconds = new Map(contenders.map(({ name }) => [name, []]));
@@ -127,16 +128,5 @@ function summary(name, device, seconds) {
     fastest: at(0),
     slowest: at(1),
     steps: seconds.length,
-  };
-}
-
-function machine() {
-  return {
-    cpu: os.cpus()[0].model,
-    cores: os.cpus().length,
-    memoryGiB: Math.round(os.totalmem() / 2 ** 30),
-    node: process.version,
-    v8: process.versions.v8,
-    ...versions,
   };
 }

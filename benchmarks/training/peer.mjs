@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { pythonEnvironment } from '../machine.mjs';
 
 const peers = new URL('../peers/', import.meta.url).pathname;
 
@@ -15,7 +16,7 @@ const peers = new URL('../peers/', import.meta.url).pathname;
 export async function startPeer(python, script, problem, { own, blas }, args = []) {
   const child = spawn(python, [`${peers}${script}`, 'serve', problem, String(own), ...args], {
     env: {
-      ...process.env,
+      ...pythonEnvironment(),
       PYTHONDONTWRITEBYTECODE: '1',
       OPENBLAS_NUM_THREADS: String(blas),
       OMP_WAIT_POLICY: 'PASSIVE',
