@@ -12,6 +12,12 @@ export const biome = fileURLToPath(import.meta.resolve('@biomejs/biome/bin/biome
 
 export const markdown = new MarkdownIt({ html: true });
 
+/** Lines of a Markdown table; cells are Markdown already. */
+export function tableLines(titles, rows) {
+  const line = (cells) => `| ${cells.join(' | ')} |`;
+  return [line(titles), `|${'---|'.repeat(titles.length)}`, ...rows.map(line)];
+}
+
 /** Markdown files, relative to the root: tracked ones and new ones that git does not ignore. */
 export function markdownFiles() {
   const args = ['ls-files', '-co', '--exclude-standard', '*.md'];

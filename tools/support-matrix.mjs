@@ -11,7 +11,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { root } from './lib.mjs';
+import { root, tableLines } from './lib.mjs';
 import { parseSupport, readSupport, supportFolder, writeSupport } from './support-csv.mjs';
 
 const page = join(root, 'docs', 'support.md');
@@ -65,13 +65,11 @@ function render(backends) {
   const required = ops.filter((op) =>
     backends.some(({ rows }) => rows.some((row) => row.op === op && row.way === 'required')),
   );
-  const table = (names, words) => [
-    `| operation | ${backends.map(({ id }) => id).join(' | ')} |`,
-    `|---|${'---|'.repeat(backends.length)}`,
-    ...names
-      .toSorted()
-      .map((op) => `| \`${op}\` | ${backends.map((b) => cell(b, op, words)).join(' | ')} |`),
-  ];
+  const table = (names, words) =>
+    tableLines(
+      ['operation', ...backends.map(({ id }) => id)],
+      names.toSorted().map((op) => [`\`${op}\``, ...backends.map((b) => cell(b, op, words))]),
+    );
   return `${[
     '# What each backend supports',
     '',

@@ -12,7 +12,6 @@ import {
   names,
   seeds,
 } from '../compare/flags.ts';
-import { circumstances, threadsOfWorkers } from '../compare/machine.ts';
 import { DEFAULT_METHODS, METHODS } from '../compare/methods.ts';
 import {
   type CompareRequest,
@@ -146,8 +145,6 @@ async function compare(
   try {
     outcome = await runCells(cells, {
       ...{ out, measure, common, concurrency, signal: context.signal },
-      machine: circumstances(concurrency),
-      threads: threadsOfWorkers(concurrency),
       recordedOnly: flags.finished,
       onLine: ({ id }, line) => task.update(done(), `${id}: ${line}`),
       onCell: async (now) => {

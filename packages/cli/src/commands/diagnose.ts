@@ -4,7 +4,6 @@ import { openModel, outputError, writeFileAtomic } from '@vq4dit/checkpoint';
 import { ArgumentError } from '@vq4dit/core';
 import { markdownTable, renderPage } from '@vq4dit/report';
 import { Command, Option } from 'commander';
-import { circumstances } from '../compare/machine.ts';
 import { rateArguments } from '../compare/methods.ts';
 import { methodsOf } from '../compare/plan.ts';
 import { doStep, writeJson } from '../compare/step.ts';
@@ -138,7 +137,7 @@ async function subjects(
         ...(method.calibrated && calibrationSteps ? ['--steps', String(calibrationSteps)] : []),
       ];
       const onLine = (line: string) => task.update(made.length, `${method.name}: ${line}`);
-      await doStep(folder, 'quantize', args, { signal, onLine, machine: circumstances(1) });
+      await doStep(folder, 'quantize', args, { signal, onLine });
       made.push({ title: method.title, path });
       task.update(made.length);
     }

@@ -54,10 +54,8 @@ export interface CellContext {
     readonly draw: readonly string[];
   };
   readonly signal: AbortSignal;
-  /** For the records: see circumstances. */
-  readonly machine: string;
-  /** Threads of each worker; undefined for the backend's own choice. */
-  readonly threads?: number | undefined;
+  /** Cells at a time. */
+  readonly concurrency: number;
   /** Only what is recorded counts; no step is started. */
   readonly recordedOnly?: boolean | undefined;
 }
@@ -68,13 +66,13 @@ export const SHOWN_IMAGES = 10;
 /** Quantizes, measures errors and images; each step in a process of its own, and done once. */
 export async function runCell(
   cell: Cell,
-  { out, measure, common, ...worker }: CellContext,
+  { out, measure, common, signal, concurrency, recordedOnly }: CellContext,
   onLine: (line: string) => void,
 ): Promise<CellResult> {
   const folder = join(out, 'cells', cell.id);
   const { model, quantized } = cell;
   const artefact = join(folder, 'artefact');
-  const work = { ...worker, onLine };
+  const work = { signal, onLine, concurrency, recordedOnly };
   const makeArtefact = async () =>
     quantized &&
     doStep<QuantizeReport>(

@@ -19,8 +19,6 @@ export interface Outcome {
 
 /** Options of {@link runCells}. */
 export interface RunOptions extends CellContext {
-  /** Cells at a time. */
-  readonly concurrency: number;
   /** Called with the last line of a cell's worker. */
   readonly onLine: (cell: Cell, line: string) => void;
   /** Called after each cell. */

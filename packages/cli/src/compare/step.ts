@@ -2,6 +2,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '@vq4dit/checkpoint';
 import { VqError } from '@vq4dit/core';
+import { circumstances } from './machine.ts';
 import { runWorker, type WorkerOptions } from './worker.ts';
 
 /** A step of a cell as it was done, in `<step>.json`. */
@@ -24,8 +25,6 @@ export class NotDoneError extends VqError {
 
 /** Options of {@link doStep}. */
 export interface StepOptions extends WorkerOptions {
-  /** For the record. */
-  readonly machine: string;
   /** Called before the step is done, and not where it is already. */
   readonly prepare?: () => Promise<void>;
   /** Gives what is recorded and starts nothing. */
@@ -42,7 +41,7 @@ export async function doStep<T>(
   folder: string,
   name: string,
   args: readonly string[],
-  { prepare, recordedOnly, machine, ...options }: StepOptions,
+  { prepare, recordedOnly, ...options }: StepOptions,
 ): Promise<StepRecord<T>> {
   const file = join(folder, `${name}.json`);
   const begun = join(folder, `${name}.begun`);
@@ -54,6 +53,7 @@ export async function doStep<T>(
   const before = await readFile(begun, 'utf8').catch(() => undefined);
   await writeFile(begun, args.join('\0'));
   const done = await runWorker<T>(args, options);
+  const machine = circumstances(options.concurrency ?? 1);
   const record: StepRecord<T> = { args, ...done, machine, resumed: before === args.join('\0') };
   await writeJson(file, record);
   await rm(begun, { force: true });

@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { InterruptedError, VqError } from '@vq4dit/core';
+import { threadsOfWorkers } from './machine.ts';
 
 /** The command line of this very package. */
 const PROGRAM = fileURLToPath(new URL('../../bin/vq4dit.js', import.meta.url));
@@ -27,8 +28,8 @@ export interface WorkerResult<T> {
 /** Options of {@link runWorker}. */
 export interface WorkerOptions {
   readonly signal: AbortSignal;
-  /** Threads of its backend. Default: the backend's own choice. */
-  readonly threads?: number | undefined;
+  /** Workers at a time, this one included; they share the cores. Default 1. */
+  readonly concurrency?: number;
   /** Called with each line that the worker writes for people: its progress. */
   readonly onLine?: (line: string) => void;
 }
@@ -43,10 +44,11 @@ export interface WorkerOptions {
  */
 export async function runWorker<T>(
   args: readonly string[],
-  { signal, onLine, threads }: WorkerOptions,
+  { signal, onLine, concurrency = 1 }: WorkerOptions,
 ): Promise<WorkerResult<T>> {
   if (signal.aborted) throw new InterruptedError('Stopped; run the same command again to go on.');
   const started = performance.now();
+  const threads = threadsOfWorkers(concurrency);
   const child = fork(PROGRAM, [...args, '--json'], {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     env: {
