@@ -79,10 +79,15 @@ function gramsOfHalf(which, share) {
       const from = late ? count : 0;
       return {
         stepsPerTrajectory: count,
-        async *trajectory(ops, index) {
-          let i = 0;
-          for await (const step of lab.source.trajectory(ops, index)) {
-            if (i >= from && i < from + count) yield step;
+        async *trajectory(ops, index, { observe, afterBlock }) {
+          let i = 0; // steps that were walked
+          const inHalf = () => i >= from && i < from + count;
+          const watcher = {
+            observe: (layer, input) => inHalf() && observe(layer, input),
+            afterBlock: async () => inHalf() && (await afterBlock()),
+          };
+          for await (const step of lab.source.trajectory(ops, index, watcher)) {
+            if (inHalf()) yield step;
             i++;
           }
         },

@@ -67,7 +67,10 @@ export function hardStart({ matrices }, quantized, biases) {
 
 /** Trains codebooks and biases from hard assignments, along trajectories from number `first` on. */
 export function train({ ops, stack, source }, layers, { trajectories, first = 0, ...options }) {
-  const later = { ...source, trajectory: (o, index) => source.trajectory(o, first + index) };
+  const later = {
+    ...source,
+    trajectory: (o, index, watcher) => source.trajectory(o, first + index, watcher),
+  };
   return calibrate(ops, {
     ...{ stack, source: later, layers, trajectories },
     options: { ...RECIPES['output-error'], candidates: 1, ...options },

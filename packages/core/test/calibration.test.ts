@@ -62,7 +62,7 @@ async function toy(options: CalibrationOptions) {
   ]);
   const source: CalibrationSource = {
     stepsPerTrajectory: 5,
-    async *trajectory(o, index) {
+    async *trajectory(o, index, watcher) {
       for (let step = 0; step < 5; step++) {
         const stream = random.derive('trajectory', index, step);
         const tensor = (s: TensorOps, label: string, shape: [number, number]) =>
@@ -75,9 +75,12 @@ async function toy(options: CalibrationOptions) {
         const blockOutputs: Tensor[] = [];
         for (let block = 0; block < BLOCKS; block++) {
           const input = blockOutputs.at(-1) ?? tokens;
+          const { weights, forwardBlock } = stack;
+          const observe = watcher?.observe;
           blockOutputs.push(
-            o.scope((s) => stack.forwardBlock(s, block, input, conditioning, stack.weights)),
+            o.scope((s) => forwardBlock(s, block, input, conditioning, weights, observe)),
           );
+          await watcher?.afterBlock();
         }
         yield { timestep: 4 - step, tokens, conditioning, blockOutputs };
         for (const tensor of [tokens, conditioning, ...blockOutputs]) tensor.dispose();
@@ -259,6 +262,19 @@ describe('calibration', () => {
     expect(ranges.get(layerName(1))).toEqual({ low, high });
     const grams = await collectGrams(ops, { stack, source, trajectories: 1, layers });
     expect([...grams.keys()]).toEqual([layerName(1)]);
+  });
+
+  it('frees what it makes of the inputs, and refuses a source that does not show them', async () => {
+    const { ops, stack, source } = await toy(RECIPE);
+    const before = ops.memory();
+    await collectGrams(ops, { stack, source, trajectories: 1 });
+    expect(ops.memory()).toEqual(before);
+
+    const blind = { ...source, trajectory: (o: TensorOps, i: number) => source.trajectory(o, i) };
+    const statistics = collectGrams(ops, { stack, source: blind, trajectories: 1 });
+    await expect(statistics).rejects.toThrow(
+      'The calibration source did not show the inputs of layer blocks.0.fc; its trajectory must call the watcher that it is given.',
+    );
   });
 
   it('moves codewords by the rate in the unit that was chosen, and by nothing at the start of a warm-up', async () => {

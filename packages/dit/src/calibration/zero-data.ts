@@ -1,5 +1,6 @@
 import {
   ArgumentError,
+  type BlockWatcher,
   type CalibrationSource,
   type CalibrationStep,
   RandomStream,
@@ -44,7 +45,11 @@ export function zeroDataSource(model: DiTModel, options: ZeroDataOptions): Calib
   }
   const nullChance = cfgScale === 1 && hasNullLabel(model.config) ? nullShare : 0;
 
-  async function* trajectory(ops: TensorOps, index: number): AsyncGenerator<CalibrationStep> {
+  async function* trajectory(
+    ops: TensorOps,
+    index: number,
+    watcher?: BlockWatcher,
+  ): AsyncGenerator<CalibrationStep> {
     const stream = new RandomStream(seed, 'calibration', index);
     const draws = stream.derive('labels');
     const { numClasses } = model.config;
@@ -53,13 +58,8 @@ export function zeroDataSource(model: DiTModel, options: ZeroDataOptions): Calib
       return draws.uniform() < nullChance ? numClasses : label;
     });
     const noise = streamNoise(stream.derive('noise'));
-    yield* walkTrajectory(ops, model, {
-      labels,
-      noise,
-      steps,
-      cfgScale,
-      ...(signal && { signal }),
-    });
+    const process = { labels, noise, steps, cfgScale, ...(signal && { signal }) };
+    yield* walkTrajectory(ops, model, process, watcher);
   }
 
   return { stepsPerTrajectory: steps, trajectory };

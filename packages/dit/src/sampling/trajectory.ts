@@ -1,4 +1,4 @@
-import type { Tensor, TensorOps } from '@vq4dit/core';
+import type { BlockWatcher, Tensor, TensorOps } from '@vq4dit/core';
 import { blockForward } from '../model/block.ts';
 import { embedTokens } from '../model/embed.ts';
 import { finalLayer } from '../model/final-layer.ts';
@@ -33,18 +33,20 @@ export interface TrajectoryStep {
  * The tensors of a step may be used until the next one is asked for; then, or when the walk is
  * left, they are freed. The model itself moves the images on.
  *
+ * @param watcher is shown the blocks while they compute a step
  * @throws ArgumentError, InterruptedError, NonFiniteError as `sampleSteps`
  */
 export async function* walkTrajectory(
   ops: TensorOps,
   model: DiTModel,
   options: ProcessOptions,
+  watcher?: BlockWatcher,
 ): AsyncGenerator<TrajectoryStep, void, undefined> {
   const sampling = new SamplingProcess(model.config, options);
   const { steps, timestepMap } = sampling.schedule;
   for (let step = steps - 1; step >= 0; step--) {
     await sampling.pause();
-    const tensors = ops.scope((s) => forwardKeepingBlocks(s, model, sampling, step));
+    const tensors = await ops.scope((s) => forwardKeepingBlocks(s, model, sampling, step, watcher));
     const { x, tokens, conditioning, blockOutputs, output } = tensors;
     try {
       // Read before the step is shown, so that nothing its receiver does can change the walk.
@@ -68,11 +70,12 @@ export async function* walkTrajectory(
   }
 }
 
-function forwardKeepingBlocks(
+async function forwardKeepingBlocks(
   s: TensorOps,
   { config, lookup }: DiTModel,
   sampling: SamplingProcess,
   step: number,
+  watcher?: BlockWatcher,
 ) {
   const { values, shape } = sampling.batch;
   const x = s.tensor(values, shape);
@@ -81,7 +84,9 @@ function forwardKeepingBlocks(
   const blockOutputs: Tensor[] = [];
   for (let index = 0; index < config.depth; index++) {
     const input = blockOutputs.at(-1) ?? tokens;
-    blockOutputs.push(blockForward(s, lookup, config, index, input, conditioning));
+    const observe = watcher?.observe;
+    blockOutputs.push(blockForward(s, lookup, config, index, input, conditioning, observe));
+    await watcher?.afterBlock();
   }
   const output = finalLayer(s, lookup, config, blockOutputs.at(-1)!, conditioning);
   return { x, tokens, conditioning, blockOutputs, output };

@@ -13,6 +13,7 @@ export {
 } from './layer.ts';
 export {
   type BlockStack,
+  type BlockWatcher,
   type CalibrationSource,
   type CalibrationStep,
   type LayerObserver,

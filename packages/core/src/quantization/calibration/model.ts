@@ -59,9 +59,21 @@ export interface CalibrationStep {
   readonly blockOutputs: readonly Tensor[];
 }
 
+/** Is shown what the blocks of the floating-point model compute while a trajectory is walked. */
+export interface BlockWatcher {
+  /** Called before each linear layer of a block. */
+  readonly observe: LayerObserver;
+  /** Awaited after each block, so that what was made of its inputs can be freed before the next. */
+  afterBlock(): Promise<void>;
+}
+
 /** Walks sampling trajectories of the floating-point model from noise and random labels: no data. */
 export interface CalibrationSource {
   readonly stepsPerTrajectory: number;
-  /** The same steps for the same index, whatever was walked before. */
-  trajectory(ops: TensorOps, index: number): AsyncIterable<CalibrationStep>;
+  /**
+   * The same steps for the same index, whatever was walked before.
+   *
+   * @param watcher is shown the blocks of a step before that step is yielded
+   */
+  trajectory(ops: TensorOps, index: number, watcher?: BlockWatcher): AsyncIterable<CalibrationStep>;
 }

@@ -1,7 +1,8 @@
+import { ArgumentError } from '../../errors.ts';
 import type { TensorOps } from '../../tensor/ops.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import type { ChannelRanges } from '../scale-reparametrization.ts';
-import type { BlockStack, CalibrationSource, CalibrationStep } from './model.ts';
+import type { BlockStack, BlockWatcher, CalibrationSource } from './model.ts';
 
 /** Which inputs {@link collectGrams} and {@link collectRanges} watch. */
 export interface StatisticsJob {
@@ -21,6 +22,7 @@ export interface StatisticsJob {
  * Memory: 8 columns^2 bytes for each layer.
  *
  * @returns by layer name
+ * @throws ArgumentError when the source does not show the inputs of a layer
  * @throws InterruptedError as the source does
  */
 export async function collectGrams(
@@ -45,6 +47,7 @@ export async function collectGrams(
  * trajectories of the floating-point model.
  *
  * @returns by layer name
+ * @throws ArgumentError when the source does not show the inputs of a layer
  * @throws InterruptedError as the source does
  */
 export async function collectRanges(
@@ -67,7 +70,8 @@ export async function collectRanges(
 }
 
 /**
- * Walks the trajectories and runs every block with watched layers on its floating-point input.
+ * Walks the trajectories and watches the layers while the floating-point model's own pass runs: no
+ * block is computed a second time for its statistics. Device memory: what `reduce` makes of one block.
  *
  * @param reduce makes small tensors of a layer's input [tokens, columns]
  * @param add is given their values, step by step
@@ -78,33 +82,50 @@ async function watchInputs(
   reduce: (s: TensorOps, rows: Tensor) => readonly Tensor[],
   add: (layer: string, values: readonly Float32Array[]) => void,
 ): Promise<void> {
+  const watched = layers ?? calibratedLayers(stack);
   const total = trajectories * source.stepsPerTrajectory;
-  const watched = Array.from({ length: stack.blockCount }, (_, block) => {
-    const names = stack.layersOf(block).filter((name) => layers?.has(name) ?? true);
-    return new Set(names);
-  });
-  const watchBlock = (step: CalibrationStep, block: number) =>
-    ops.scope(async (s) => {
-      const found: [string, readonly Tensor[]][] = [];
-      const observe = (layer: string, input: Tensor) => {
-        if (!watched[block]!.has(layer)) return;
-        found.push([layer, reduce(s, s.reshape(input, [-1, input.shape.at(-1)!]))]);
-      };
-      const input = block === 0 ? step.tokens : step.blockOutputs[block - 1]!;
-      stack.forwardBlock(s, block, input, step.conditioning, stack.weights, observe);
-      for (const [layer, tensors] of found) {
-        const values: Float32Array[] = [];
-        for (const tensor of tensors) values.push(await s.read(tensor));
-        add(layer, values);
-      }
-    });
   let done = 0;
-  for (let t = 0; t < trajectories; t++) {
-    for await (const step of source.trajectory(ops, t)) {
-      for (let block = 0; block < stack.blockCount; block++) {
-        if (watched[block]!.size > 0) await watchBlock(step, block);
+  await ops.scope(async (s) => {
+    for (let t = 0; t < trajectories; t++) {
+      const seen = new Set<string>();
+      const found: [string, readonly Tensor[]][] = [];
+      const watcher: BlockWatcher = {
+        observe(layer, input) {
+          if (!watched.has(layer)) return;
+          const rows = [-1, input.shape.at(-1)!];
+          found.push([layer, s.scope((o) => reduce(o, o.reshape(input, rows)))]);
+        },
+        async afterBlock() {
+          for (const [layer, tensors] of found.splice(0)) {
+            const values: Float32Array[] = [];
+            for (const tensor of tensors) {
+              values.push(await s.read(tensor));
+              tensor.dispose();
+            }
+            add(layer, values);
+            seen.add(layer);
+          }
+        },
+      };
+      for await (const _ of source.trajectory(ops, t, watcher)) {
+        checkAllSeen(watched, seen);
+        seen.clear();
+        onStep?.(++done, total);
       }
-      onStep?.(++done, total);
     }
+  });
+}
+
+function calibratedLayers(stack: BlockStack): ReadonlySet<string> {
+  const blocks = Array.from({ length: stack.blockCount }, (_, block) => stack.layersOf(block));
+  return new Set(blocks.flat());
+}
+
+function checkAllSeen(watched: ReadonlySet<string>, seen: ReadonlySet<string>): void {
+  for (const layer of watched) {
+    if (seen.has(layer)) continue;
+    throw new ArgumentError(
+      `The calibration source did not show the inputs of layer ${layer}; its trajectory must call the watcher that it is given.`,
+    );
   }
 }
