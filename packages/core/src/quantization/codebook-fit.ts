@@ -48,10 +48,10 @@ export async function fitCodebooks(
       `${name}: a Gram matrix of ${gram.length} elements and ${codes.length} codes do not fit rows of ${columns} weights.`,
     );
   }
-  const damped = dampedGram(gram, columns, damping);
+  const damped = damping === 0 ? gram : dampedGram(gram, columns, damping);
   const codebook = Float32Array.from(quantized.codebook);
   await ops.scope(async (s) => {
-    const h = s.tensor(Float32Array.from(damped), [columns, columns]);
+    const h = s.tensor(new Float32Array(damped), [columns, columns]);
     for (let group = 0; group < groups; group++) {
       const part = { from: group * count, to: (group + 1) * count };
       const own = codebook.subarray(group * k * d, (group + 1) * k * d);

@@ -13,7 +13,7 @@ export function dampedGram(gram: Float64Array, n: number, damping: number): Floa
   }
   let trace = 0;
   for (let i = 0; i < n; i++) trace += gram[i * n + i]!;
-  const damped = Float64Array.from(gram);
+  const damped = gram.slice();
   for (let i = 0; i < n; i++) damped[i * n + i]! += (damping * trace) / n;
   return damped;
 }

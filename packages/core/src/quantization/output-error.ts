@@ -59,20 +59,40 @@ export async function assignByOutputError(options: OutputErrorOptions): Promise<
       `${weight.name}: a Gram matrix of ${gram.length} elements and ${candidates.length} candidates do not fit a ${rows} x ${columns} matrix.`,
     );
   }
-  const damped = dampedGram(gram, columns, damping);
+  const damped = damping === 0 ? gram : dampedGram(gram, columns, damping);
+  const problem = {
+    ...options,
+    gram: damped,
+    blocks: diagonalBlocks(damped, columns, quantized.d),
+  };
   const choice = start ? Int32Array.from(start) : new Int32Array(count);
   const pacer = new Pacer('The choice of assignments', options.signal);
   pacer.check();
   for (let row = 0; row < rows; row++) {
-    descend({ ...options, weight, gram: damped }, row, sweeps, choice);
+    descend(problem, row, sweeps, choice);
     if (pacer.due()) await pacer.pause();
   }
   return choice;
 }
 
+interface Problem extends OutputErrorOptions {
+  /** What H holds for each sub-vector of a row alone, [columns / d, d, d]. */
+  readonly blocks: Float64Array;
+}
+
+/** Side by side, for H itself is too large for a processor's nearest caches. */
+function diagonalBlocks(gram: Float64Array, columns: number, d: number): Float64Array {
+  const blocks = new Float64Array(columns * d);
+  for (let i = 0; i < columns; i++) {
+    const from = i * columns + i - (i % d);
+    blocks.set(gram.subarray(from, from + d), i * d);
+  }
+  return blocks;
+}
+
 /** All passes over one row; the rows of a matrix do not depend on each other. */
 function descend(
-  { weight, quantized, candidates, gram, slope: known }: OutputErrorOptions,
+  { weight, quantized, candidates, gram, blocks, slope: known }: Problem,
   row: number,
   sweeps: number,
   choice: Int32Array,
@@ -83,68 +103,89 @@ function descend(
   const first = row * perRow; // sub-vector of the row's start
   const n = candidates.length / choice.length;
   const base = Math.floor(first / subvectorsPerGroup) * k * d; // the group's codebook
-  const wanted = weight.data.subarray(row * columns, (row + 1) * columns);
   const codeword = (i: number, j: number) => base + candidates[(first + i) * n + j]! * d;
-
-  // error = w - w^ and slope = H error, both [columns] and kept up to date.
-  const error = new Float64Array(columns);
-  const slope = new Float64Array(columns);
-  for (let i = 0; i < perRow; i++) {
-    const from = codeword(i, choice[first + i]!);
-    for (let c = 0; c < d; c++) error[i * d + c] = wanted[i * d + c]! - codebook[from + c]!;
-  }
-  if (known) slope.set(known.subarray(row * columns, (row + 1) * columns));
-  else for (let i = 0; i < columns; i++) addScaled(slope, gram, i * columns, error[i]!);
+  const slope = known
+    ? Float64Array.from(known.subarray(row * columns, (row + 1) * columns))
+    : slopeOfError(row);
 
   const step = new Float64Array(d);
+  /** The error moves by `step` when sub-vector i takes the codeword at `to` instead of that at `from`. */
+  const stepBetween = (from: number, to: number) => {
+    for (let c = 0; c < d; c++) step[c] = codebook[from + c]! - codebook[to + c]!;
+  };
   for (let sweep = 0; sweep < sweeps; sweep++) {
     let changed = false;
     for (let i = 0; i < perRow; i++) {
-      const current = codeword(i, choice[first + i]!);
-      let best = choice[first + i]!;
+      const present = choice[first + i]!;
+      const current = codeword(i, present);
+      let best = present;
       let bestChange = 0;
       for (let j = 0; j < n; j++) {
-        if (j === choice[first + i]) continue;
-        // The error moves by `step`: the objective changes by 2 step . slope + step^T H step.
-        const other = codeword(i, j);
-        for (let c = 0; c < d; c++) step[c] = codebook[current + c]! - codebook[other + c]!;
-        const change = objectiveChange(step, slope, gram, i * d, columns);
+        if (j === present) continue;
+        stepBetween(current, codeword(i, j));
+        const change = objectiveChange(step, slope, blocks, i * d);
         if (change < bestChange) {
           bestChange = change;
           best = j;
         }
       }
-      if (best === choice[first + i]) continue;
-      const to = codeword(i, best);
-      for (let c = 0; c < d; c++) {
-        addScaled(slope, gram, (i * d + c) * columns, codebook[current + c]! - codebook[to + c]!);
-      }
+      if (best === present) continue;
+      stepBetween(current, codeword(i, best));
+      addProduct(slope, gram, i * d, step);
       choice[first + i] = best;
       changed = true;
     }
     if (!changed) return;
   }
+
+  /** H (w - w^), [columns] */
+  function slopeOfError(row: number): Float64Array {
+    const wanted = weight.data.subarray(row * columns, (row + 1) * columns);
+    const slope = new Float64Array(columns);
+    const error = new Float64Array(d);
+    for (let i = 0; i < perRow; i++) {
+      const from = codeword(i, choice[first + i]!);
+      for (let c = 0; c < d; c++) error[c] = wanted[i * d + c]! - codebook[from + c]!;
+      addProduct(slope, gram, i * d, error);
+    }
+    return slope;
+  }
 }
 
-/** 2 step . slope + step^T H step for a step in the d columns from `at`. */
+/**
+ * By how much the objective changes when the error moves by a step in the d columns from `at`:
+ * 2 step . slope + step^T H step.
+ */
 function objectiveChange(
   step: Float64Array,
   slope: Float64Array,
-  gram: Float64Array,
+  blocks: Float64Array,
   at: number,
-  columns: number,
 ): number {
+  const d = step.length;
   let change = 0;
-  for (let a = 0; a < step.length; a++) {
+  for (let a = 0; a < d; a++) {
     let product = 2 * slope[at + a]!;
-    for (let b = 0; b < step.length; b++) product += gram[(at + a) * columns + at + b]! * step[b]!;
+    for (let b = 0; b < d; b++) product += blocks[(at + a) * d + b]! * step[b]!;
     change += step[a]! * product;
   }
   return change;
 }
 
-/** out += scale * row of H; H is symmetric, so its rows are its columns. */
-function addScaled(out: Float64Array, gram: Float64Array, from: number, scale: number): void {
-  if (scale === 0) return;
-  for (let i = 0; i < out.length; i++) out[i]! += scale * gram[from + i]!;
+/** slope += H step for a step in the columns from `at`; H is symmetric, so its rows are its columns. */
+function addProduct(slope: Float64Array, gram: Float64Array, at: number, step: Float64Array): void {
+  const columns = slope.length;
+  let c = 0;
+  // Two rows at a time: the slope is read and written half as often.
+  for (; c + 1 < step.length; c += 2) {
+    const [one, two] = [step[c]!, step[c + 1]!];
+    const from = (at + c) * columns;
+    for (let i = 0; i < columns; i++) {
+      slope[i] = slope[i]! + one * gram[from + i]! + two * gram[from + columns + i]!;
+    }
+  }
+  if (c < step.length) {
+    const from = (at + c) * columns;
+    for (let i = 0; i < columns; i++) slope[i]! += step[c]! * gram[from + i]!;
+  }
 }

@@ -55,7 +55,8 @@ export async function refineByOutputError(
       start: choice,
       slope,
     });
-    const codes = Uint16Array.from(chosen, (position, i) => candidates[i * n + position]!);
+    const codes = new Uint16Array(chosen.length);
+    for (let i = 0; i < codes.length; i++) codes[i] = candidates[i * n + chosen[i]!]!;
     quantized = await fitCodebooks(ops, {
       ...{ ...shared, iterations: FIT_ITERATIONS },
       quantized: new VqWeight({ ...quantized, codes }),
@@ -72,9 +73,10 @@ function errorTimesGram(
   gram: Float64Array,
 ): Promise<Float32Array> {
   const rounded = quantized.reconstruct();
-  const error = data.map((value, i) => value - rounded[i]!);
+  const error = new Float32Array(data.length);
+  for (let i = 0; i < error.length; i++) error[i] = data[i]! - rounded[i]!;
   return ops.scope((s) => {
-    const h = s.tensor(Float32Array.from(gram), [columns, columns]);
+    const h = s.tensor(new Float32Array(gram), [columns, columns]);
     return s.read(s.matmul(s.tensor(error, [rows, columns]), h));
   });
 }
