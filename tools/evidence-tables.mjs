@@ -13,8 +13,9 @@ if (![undefined, '--check'].includes(mode)) {
   process.exit(2);
 }
 
-const file = join(root, 'benchmarks', 'results', 'table', 'report.json');
-const { rows, cells } = JSON.parse(readFileSync(file, 'utf8'));
+const results = (...path) =>
+  JSON.parse(readFileSync(join(root, 'benchmarks', 'results', ...path), 'utf8'));
+const { rows, cells } = results('table', 'report.json');
 
 const exponential = (value) => value.toExponential(2);
 const fixed = (digits) => (value) => value.toFixed(digits);
@@ -48,6 +49,52 @@ function rateTable(bits, ...titles) {
   );
 }
 
+/** One line for each method at all rates, the fewest bits last. */
+function summaryTable() {
+  const rates = [4, 3, 2];
+  const lines = rows
+    .filter(({ bits }) => bits === undefined || bits === 2)
+    .map((row) => {
+      const own = rates.map((bits) =>
+        row.bits === undefined ? row : rows.find((r) => r.method === row.method && r.bits === bits),
+      );
+      const trueBits = row.bits === undefined ? '32' : own.map(COLUMNS['true bits']).join(', ');
+      const errors = [COLUMNS['on disk'](row), COLUMNS['block MSE'](row)];
+      return [row.title, trueBits, ...own.map(COLUMNS.FID), ...errors];
+    });
+  const titles = ['method', 'true bits', ...rates.map((bits) => `FID, ${bits} bits`)];
+  return tableLines([...titles, 'on disk, 2 bits', 'block MSE, 2 bits'], lines);
+}
+
+/** The cells with more images: FID of so many of them, and the other metrics of all. */
+function headlineTable() {
+  const found = cells.filter(({ headline }) => headline);
+  const counts = found[0].headline.result.curve.map(({ images }) => images);
+  const lines = found.map(({ title, headline: { result } }) => [
+    title,
+    ...result.curve.map(({ fid }) => fid.toFixed(1)),
+    ...[result.sfid.toFixed(0), result.inceptionScore.mean.toFixed(2)],
+    ...[result.precision.toFixed(2), result.recall.toFixed(2)],
+  ]);
+  const titles = counts.map((count) => `FID, ${count.toLocaleString('en')}`);
+  return tableLines(['method', ...titles, 'sFID', 'IS', 'precision', 'recall'], lines);
+}
+
+/** Recipes by what a calibration takes in all; less training has a comparison of its own. */
+function equalTimeTable() {
+  const shorter = results('equal-time', 'report.json');
+  const lines = results('recipes.json').rows.map(({ recipe, trajectories, seconds }) => {
+    const report = trajectories === undefined ? rows : shorter.rows;
+    const row = report.find(({ method, bits }) => method === recipe && bits === 2);
+    const name =
+      trajectories === undefined ? row.title : `${row.title}, ${trajectories} trajectories`;
+    const times = seconds.map((value) => value.toFixed(1)).join(', ');
+    const columns = ['block MSE', 'noise MSE', 'FID', 'sFID'];
+    return [name, times, ...columns.map((title) => COLUMNS[title](row))];
+  });
+  return tableLines(['recipe', 'seconds', 'block MSE', 'noise MSE', 'FID', 'sFID'], lines);
+}
+
 /** Errors and FID of some methods at 2 bits, a line for each seed. */
 function seedsTable(...methods) {
   const values = {
@@ -68,13 +115,14 @@ function seedsTable(...methods) {
   );
 }
 
-const SUMMARY = ['method', 'on disk', 'true bits', 'block MSE', 'noise MSE', 'FID'];
 const FULL = [
   ...['method', 'bits', 'seeds', 'true bits', 'block MSE', 'noise MSE'],
   ...['FID', 'sFID', 'IS', 'precision', 'recall'],
 ];
 const TABLES = {
-  summary: () => rateTable(2, ...SUMMARY),
+  summary: summaryTable,
+  headline: headlineTable,
+  'equal time': equalTimeTable,
   '2 bits': () => rateTable(2, ...FULL),
   '3 bits': () => rateTable(3, ...FULL),
   '4 bits': () => rateTable(4, ...FULL),

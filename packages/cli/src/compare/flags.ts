@@ -35,7 +35,7 @@ export const DEFAULTS = {
     bits: [4, 3, 2],
     seeds: { all: [0], byBits: new Map([[2, [0, 1, 2]]]) } as SeedPlan,
     ...{ samples: 2000, headlineSamples: 10_000, steps: 20, errorSteps: 20, errorRepeats: 4 },
-    headline: ['vq', 'vq-codebook', 'paper', 'output-error', 'best'],
+    headline: ['vq', 'vq-codebook', 'paper', 'best'],
     ...{ trajectories: undefined, calibrationSteps: undefined },
   },
   quick: {
