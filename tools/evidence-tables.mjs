@@ -95,6 +95,21 @@ function equalTimeTable() {
   return tableLines(['recipe', 'seconds', 'block MSE', 'noise MSE', 'FID', 'sFID'], lines);
 }
 
+/** The paper's recipe with n candidates, of which the table above has n = 2; first seed. */
+function candidatesTable() {
+  const others = results('variants', 'report.json').cells;
+  const lines = ['paper-n1', 'paper', 'paper-n3', 'paper-n4'].map((method, i) => {
+    const own = [...cells, ...others].find(
+      (cell) => cell.method === method && cell.bits === 2 && cell.seed === 0,
+    );
+    const { fid, sfid } = own.evaluation.result;
+    const { block, eps } = own.verify.result.errors;
+    const metrics = [exponential(block), exponential(eps), fid.toFixed(1), sfid.toFixed(0)];
+    return [String(i + 1), ...metrics];
+  });
+  return tableLines(['n', 'block MSE', 'noise MSE', 'FID', 'sFID'], lines);
+}
+
 /** Errors and FID of some methods at 2 bits, a line for each seed. */
 function seedsTable(...methods) {
   const values = {
@@ -123,6 +138,7 @@ const TABLES = {
   summary: summaryTable,
   headline: headlineTable,
   'equal time': equalTimeTable,
+  candidates: candidatesTable,
   '2 bits': () => rateTable(2, ...FULL),
   '3 bits': () => rateTable(3, ...FULL),
   '4 bits': () => rateTable(4, ...FULL),
