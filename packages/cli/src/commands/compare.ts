@@ -85,9 +85,8 @@ export function compareCommand(): Command {
     .option('--finished', 'only report the cells that are finished; start none')
     .option(
       '--concurrency <n>',
-      'cells at a time, which share the cores; more than one is faster and takes more memory',
+      'cells at a time, which share the cores; more than one is faster and takes more memory (default: 1, with --quick 2)',
       integer(1, 64),
-      1,
     )
     .addHelpText(
       'after',
@@ -109,8 +108,9 @@ async function compare(
   models: string[],
   flags: CompareFlags,
 ): Promise<void> {
-  const { out, concurrency, sampler, guidance, evalSeed, quick = false } = flags;
+  const { out, sampler, guidance, evalSeed, quick = false } = flags;
   const defaults = quick ? DEFAULTS.quick : DEFAULTS.full;
+  const concurrency = flags.concurrency ?? defaults.concurrency;
   const measure: MeasureSettings = {
     ...{ sampler, guidance, evalSeed },
     samples: flags.samples ?? defaults.samples,

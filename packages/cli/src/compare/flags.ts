@@ -26,7 +26,7 @@ export interface CompareFlags extends GlobalOptions {
   config?: string;
   quick?: boolean;
   finished?: boolean;
-  concurrency: number;
+  concurrency?: number;
 }
 
 /** What is done where nothing is said: the whole table, or a quick one. */
@@ -36,14 +36,14 @@ export const DEFAULTS = {
     seeds: { all: [0], byBits: new Map([[2, [0, 1, 2]]]) } as SeedPlan,
     ...{ samples: 2000, headlineSamples: 10_000, steps: 20, errorSteps: 20, errorRepeats: 4 },
     headline: ['vq', 'vq-codebook', 'paper', 'best'],
-    ...{ trajectories: undefined, calibrationSteps: undefined },
+    ...{ trajectories: undefined, calibrationSteps: undefined, concurrency: 1 },
   },
   quick: {
     bits: [4, 3, 2],
     seeds: { all: [0], byBits: new Map() } as SeedPlan,
     ...{ samples: 200, headlineSamples: 0, steps: 8, errorSteps: 8, errorRepeats: 1 },
     headline: [] as string[],
-    ...{ trajectories: 2, calibrationSteps: 10 },
+    ...{ trajectories: 2, calibrationSteps: 10, concurrency: 2 },
   },
 } as const;
 
@@ -71,7 +71,7 @@ export function commandText(models: readonly string[], flags: CompareFlags): str
     ['error-repeats', flags.errorRepeats],
     ['trajectories', flags.trajectories],
     ['calibration-steps', flags.calibrationSteps],
-    ['concurrency', flags.concurrency === 1 ? undefined : flags.concurrency],
+    ['concurrency', flags.concurrency],
     ['backend', flags.backend],
   ];
   const given = options.flatMap(([name, value]) =>

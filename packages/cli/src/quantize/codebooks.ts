@@ -64,8 +64,8 @@ export function calibrateCodebooks(
     if (kept && from !== id) job.onBackendChange?.(from, id, kept.state.trajectories);
     const resume = kept?.state;
     const refined = calibration.refinements > 0;
-    // A state brings its own ratios or assignments: what they started from does not matter then.
-    const ratioStart = resume ? 'uniform' : calibration.ratioStart;
+    // A state brings its own ratios or assignments, and one candidate leaves nothing to choose.
+    const ratioStart = resume || calibration.candidates === 1 ? 'uniform' : calibration.ratioStart;
     const layers = refined
       ? await refineLayers(job, plans, work, loaded)
       : await startLayers(job, plans, work, loaded, ratioStart);
