@@ -8,9 +8,11 @@ import { document, serialize } from './svg.ts';
 /** Width of all charts in CSS pixels; narrower screens shrink them. */
 export const WIDTH = 760;
 
-/** Ten colours that differ in lightness as well as hue and stand out on white and on black. */
+/** Twelve colours that differ in lightness as well as hue and stand out on white and on black. */
 export const COLOURS =
-  '#4269d0,#efb118,#ff725c,#6cc5b0,#3ca951,#ff8ab7,#a463f2,#97bbf5,#9c6b4e,#9498a0'.split(',');
+  '#4269d0,#efb118,#ff725c,#6cc5b0,#3ca951,#ff8ab7,#a463f2,#97bbf5,#9c6b4e,#9498a0,#8b8b1a,#18a3c4'.split(
+    ',',
+  );
 
 /** Draws with Observable Plot; the chart's title and caption are what a screen reader says of it. */
 export function draw(chart: Chart, options: Plot.PlotOptions): Markup {
@@ -57,7 +59,7 @@ export function legend(names: readonly string[]): Markup[] {
   return [element('ul', { class: 'legend' }, ...items)];
 }
 
-/** The colour of the series with this index; after ten they begin again. */
+/** The colour of the series with this index; after twelve they begin again. */
 export function colourOf(index: number): string {
   return COLOURS[index % COLOURS.length]!;
 }
