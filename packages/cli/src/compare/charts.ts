@@ -123,7 +123,7 @@ export function fidAgainstImages(rows: readonly Row[]): Block[] {
   const series = rows.flatMap((row) =>
     row.cells.flatMap(({ headline }) => {
       const points = (headline?.result.curve ?? []).flatMap(({ images, fid }) =>
-        fid === undefined ? [] : [{ x: images, y: fid }],
+        positive(fid) === null ? [] : [{ x: images, y: fid! }],
       );
       return points.length > 1 ? [{ name: labelOf(row), points }] : [];
     }),
@@ -132,9 +132,10 @@ export function fidAgainstImages(rows: readonly Row[]): Block[] {
   return [
     {
       ...{ kind: 'line', title: 'FID of the first n images', series },
-      caption: 'FID falls with the number of images; compare figures of equal numbers only.',
+      caption:
+        'FID falls with the number of images; compare figures of equal numbers only. Both axes are logarithmic.',
       x: { label: 'images', scale: 'log' },
-      y: { label: 'FID' },
+      y: { label: 'FID', scale: 'log' },
     },
   ];
 }
