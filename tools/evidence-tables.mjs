@@ -40,6 +40,14 @@ const COLUMNS = {
   recall: ({ recall }) => spread(recall, fixed(2)),
 };
 
+/** The same of one cell, that is of one seed. */
+const OF_CELL = {
+  'block MSE': ({ verify }) => exponential(verify.result.errors.block),
+  'noise MSE': ({ verify }) => exponential(verify.result.errors.eps),
+  FID: ({ evaluation }) => evaluation.result.fid.toFixed(1),
+  sFID: ({ evaluation }) => evaluation.result.sfid.toFixed(0),
+};
+
 /** Rows at one rate, with the original above them. */
 function rateTable(bits, ...titles) {
   const shown = rows.filter((row) => row.bits === undefined || row.bits === bits);
@@ -82,6 +90,7 @@ function headlineTable() {
 
 /** Recipes by what a calibration takes in all; less training has a comparison of its own. */
 function equalTimeTable() {
+  const titles = ['block MSE', 'noise MSE', 'FID', 'sFID'];
   const shorter = results('equal-time', 'report.json');
   const lines = results('recipes.json').rows.map(({ recipe, trajectories, seconds }) => {
     const report = trajectories === undefined ? rows : shorter.rows;
@@ -89,43 +98,37 @@ function equalTimeTable() {
     const name =
       trajectories === undefined ? row.title : `${row.title}, ${trajectories} trajectories`;
     const times = seconds.map((value) => value.toFixed(1)).join(', ');
-    const columns = ['block MSE', 'noise MSE', 'FID', 'sFID'];
-    return [name, times, ...columns.map((title) => COLUMNS[title](row))];
+    return [name, times, ...titles.map((title) => COLUMNS[title](row))];
   });
-  return tableLines(['recipe', 'seconds', 'block MSE', 'noise MSE', 'FID', 'sFID'], lines);
+  return tableLines(['recipe', 'seconds', ...titles], lines);
 }
 
 /** The paper's recipe with n candidates, of which the table above has n = 2; first seed. */
 function candidatesTable() {
+  const titles = ['block MSE', 'noise MSE', 'FID', 'sFID'];
   const others = results('variants', 'report.json').cells;
   const lines = ['paper-n1', 'paper', 'paper-n3', 'paper-n4'].map((method, i) => {
     const own = [...cells, ...others].find(
       (cell) => cell.method === method && cell.bits === 2 && cell.seed === 0,
     );
-    const { fid, sfid } = own.evaluation.result;
-    const { block, eps } = own.verify.result.errors;
-    const metrics = [exponential(block), exponential(eps), fid.toFixed(1), sfid.toFixed(0)];
-    return [String(i + 1), ...metrics];
+    return [String(i + 1), ...titles.map((title) => OF_CELL[title](own))];
   });
-  return tableLines(['n', 'block MSE', 'noise MSE', 'FID', 'sFID'], lines);
+  return tableLines(['n', ...titles], lines);
 }
 
 /** Errors and FID of some methods at 2 bits, a line for each seed. */
 function seedsTable(...methods) {
-  const values = {
-    FID: ({ evaluation }) => evaluation.result.fid.toFixed(1),
-    'block MSE': ({ verify }) => exponential(verify.result.errors.block),
-    'noise MSE': ({ verify }) => exponential(verify.result.errors.eps),
-  };
   const cellsOf = (method) => cells.filter((cell) => cell.method === method && cell.bits === 2);
-  const columns = Object.keys(values).flatMap((value) =>
+  const columns = ['FID', 'block MSE', 'noise MSE'].flatMap((value) =>
     methods.map((method) => ({ value, method, cells: cellsOf(method) })),
   );
   return tableLines(
     ['seed', ...columns.map(({ value, method }) => `${value}, \`${method}\``)],
     cellsOf(methods[0]).map(({ seed }) => [
       String(seed),
-      ...columns.map(({ value, cells }) => values[value](cells.find((cell) => cell.seed === seed))),
+      ...columns.map(({ value, cells }) =>
+        OF_CELL[value](cells.find((cell) => cell.seed === seed)),
+      ),
     ]),
   );
 }

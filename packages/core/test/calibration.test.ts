@@ -49,9 +49,8 @@ async function toy(options: CalibrationOptions) {
     blockCount: BLOCKS,
     layersOf: (block) => [layerName(block)],
     weights: (name) => weights.get(name)!,
-    forwardBlock(o, block, tokens, conditioning, lookup, observe) {
+    forwardBlock(o, block, tokens, conditioning, lookup) {
       const name = layerName(block);
-      observe?.(name, tokens);
       const inner = linear(o, tokens, lookup(`${name}.weight`), { bias: lookup(`${name}.bias`) });
       return o.add(o.add(tokens, o.tanh(inner)), conditioning);
     },
@@ -75,10 +74,9 @@ async function toy(options: CalibrationOptions) {
         const blockOutputs: Tensor[] = [];
         for (let block = 0; block < BLOCKS; block++) {
           const input = blockOutputs.at(-1) ?? tokens;
-          const { weights, forwardBlock } = stack;
-          const observe = watcher?.observe;
+          watcher?.observe(layerName(block), input);
           blockOutputs.push(
-            o.scope((s) => forwardBlock(s, block, input, conditioning, weights, observe)),
+            o.scope((s) => stack.forwardBlock(s, block, input, conditioning, stack.weights)),
           );
           await watcher?.afterBlock();
         }

@@ -122,9 +122,10 @@ function curveOf({ verify }: CellResult) {
 export function fidAgainstImages(rows: readonly Row[]): Block[] {
   const series = rows.flatMap((row) =>
     row.cells.flatMap(({ headline }) => {
-      const points = (headline?.result.curve ?? []).flatMap(({ images, fid }) =>
-        positive(fid) === null ? [] : [{ x: images, y: fid! }],
-      );
+      const points = (headline?.result.curve ?? []).flatMap(({ images, fid }) => {
+        const y = positive(fid);
+        return y === null ? [] : [{ x: images, y }];
+      });
       return points.length > 1 ? [{ name: labelOf(row), points }] : [];
     }),
   );

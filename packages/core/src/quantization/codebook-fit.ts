@@ -48,7 +48,7 @@ export async function fitCodebooks(
       `${name}: a Gram matrix of ${gram.length} elements and ${codes.length} codes do not fit rows of ${columns} weights.`,
     );
   }
-  const damped = damping === 0 ? gram : dampedGram(gram, columns, damping);
+  const damped = dampedGram(gram, columns, damping);
   const codebook = Float32Array.from(quantized.codebook);
   await ops.scope(async (s) => {
     const h = s.tensor(new Float32Array(damped), [columns, columns]);

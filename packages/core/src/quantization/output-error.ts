@@ -59,7 +59,7 @@ export async function assignByOutputError(options: OutputErrorOptions): Promise<
       `${weight.name}: a Gram matrix of ${gram.length} elements and ${candidates.length} candidates do not fit a ${rows} x ${columns} matrix.`,
     );
   }
-  const damped = damping === 0 ? gram : dampedGram(gram, columns, damping);
+  const damped = dampedGram(gram, columns, damping);
   const problem = {
     ...options,
     gram: damped,
@@ -104,11 +104,19 @@ function descend(
   const n = candidates.length / choice.length;
   const base = Math.floor(first / subvectorsPerGroup) * k * d; // the group's codebook
   const codeword = (i: number, j: number) => base + candidates[(first + i) * n + j]! * d;
-  const slope = known
-    ? Float64Array.from(known.subarray(row * columns, (row + 1) * columns))
-    : slopeOfError(row);
 
   const step = new Float64Array(d);
+  const slope = new Float64Array(columns); // H (w - w^), kept up to date
+  if (known) slope.set(known.subarray(row * columns, (row + 1) * columns));
+  else {
+    const wanted = weight.data.subarray(row * columns, (row + 1) * columns);
+    for (let i = 0; i < perRow; i++) {
+      const from = codeword(i, choice[first + i]!);
+      for (let c = 0; c < d; c++) step[c] = wanted[i * d + c]! - codebook[from + c]!;
+      addProduct(slope, gram, i * d, step);
+    }
+  }
+
   /** The error moves by `step` when sub-vector i takes the codeword at `to` instead of that at `from`. */
   const stepBetween = (from: number, to: number) => {
     for (let c = 0; c < d; c++) step[c] = codebook[from + c]! - codebook[to + c]!;
@@ -136,19 +144,6 @@ function descend(
       changed = true;
     }
     if (!changed) return;
-  }
-
-  /** H (w - w^), [columns] */
-  function slopeOfError(row: number): Float64Array {
-    const wanted = weight.data.subarray(row * columns, (row + 1) * columns);
-    const slope = new Float64Array(columns);
-    const error = new Float64Array(d);
-    for (let i = 0; i < perRow; i++) {
-      const from = codeword(i, choice[first + i]!);
-      for (let c = 0; c < d; c++) error[c] = wanted[i * d + c]! - codebook[from + c]!;
-      addProduct(slope, gram, i * d, error);
-    }
-    return slope;
   }
 }
 

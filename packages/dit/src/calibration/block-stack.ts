@@ -19,8 +19,8 @@ export function ditBlockStack(
       BLOCK_LINEARS.map((name) => blockLayer(block, name)).filter(
         (name) => quantized?.has(name) ?? true,
       ),
-    forwardBlock: (ops, block, tokens, conditioning, weights, observe) =>
-      blockForward(ops, weights, config, block, tokens, conditioning, observe),
+    forwardBlock: (ops, block, tokens, conditioning, weights) =>
+      blockForward(ops, weights, config, block, tokens, conditioning),
     weights: lookup,
   };
 }

@@ -82,9 +82,9 @@ async function forwardKeepingBlocks(
   const t = sampling.timesteps(step);
   const { tokens, conditioning } = embedTokens(s, lookup, config, x, t, sampling.batchLabels);
   const blockOutputs: Tensor[] = [];
+  const observe = watcher?.observe;
   for (let index = 0; index < config.depth; index++) {
     const input = blockOutputs.at(-1) ?? tokens;
-    const observe = watcher?.observe;
     blockOutputs.push(blockForward(s, lookup, config, index, input, conditioning, observe));
     await watcher?.afterBlock();
   }

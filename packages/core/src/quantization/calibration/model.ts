@@ -43,7 +43,6 @@ export interface BlockStack {
     tokens: Tensor,
     conditioning: Tensor,
     weights: WeightLookup,
-    observe?: LayerObserver,
   ): Tensor;
   /** The floating-point parameters, for those that are not calibrated. */
   readonly weights: WeightLookup;
